@@ -1,0 +1,220 @@
+"""From a YAML file and `key.path=value` arguments to a validated `Recipe`.
+
+Mistakes are told by the key that was typed, with the nearest allowed one. Relative paths in the
+file are relative to the file, those typed as arguments to the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Tag, ValidationError
+
+from tunelab.errors import RecipeError, did_you_mean
+from tunelab.recipe.schema import Recipe
+
+RawRecipe = dict[str, Any]
+
+_FLAT = ("grid", "search.over")
+"""Tables whose keys are themselves dotted paths."""
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and lay `key.path=value` arguments over it.
+
+    Raises:
+        RecipeError: the file is missing, is no YAML, or does not fit the schema.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"There is no recipe file {path}.", hint="`tunelab demo` needs none."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read: {error}.") from error
+    raw = _resolve_paths(_parse(text, str(path)), path.parent)
+    for override in overrides:
+        _apply(override, raw)
+    return validate(_resolve_paths(raw, Path.cwd()), source=str(path))
+
+
+def validate(raw: RawRecipe, *, source: str) -> Recipe:
+    """Check a raw recipe against the schema; `source` names it in messages."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        problem, hint = _explain(error.errors()[0])
+        raise RecipeError(f"{source} does not fit: {problem}", hint=hint) from error
+
+
+def dump(recipe: Recipe) -> str:
+    """A recipe as YAML, every setting written out."""
+    return yaml.safe_dump(
+        recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True
+    )
+
+
+def _parse(text: str, source: str) -> RawRecipe:
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{source} is no valid YAML: {error}.") from error
+    if not isinstance(raw, dict):
+        found = "nothing" if raw is None else f"a {type(raw).__name__}"
+        raise RecipeError(
+            f"{source} should hold keys such as task, model, tuning; it holds {found}.",
+            hint="See docs/recipe.md for an example.",
+        )
+    return raw
+
+
+def _apply(override: str, raw: RawRecipe) -> None:
+    """Lay one `key.path=value` over `raw`, in place."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(
+            f"'{override}' is no setting.", hint="Write key.path=value, such as training.epochs=1."
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"The value of '{override}' is no valid YAML: {error}.") from error
+    grid = raw.get("grid") or {}
+    grid.pop(key, None)  # a single value replaces the axis of that name
+    for case in grid.get("cases") or ():
+        if _holds(case, key.split(".")):
+            raise RecipeError(
+                f"'{key}' is set by grid.cases, which would win over '{override}'.",
+                hint="Change the cases in the recipe, or drop them with grid=null.",
+            )
+    if grid == {} and "grid" in raw:
+        raw["grid"] = None
+    _set(raw, _split(key), value)
+
+
+def _split(key: str) -> list[str]:
+    for table in _FLAT:
+        if key.startswith(table + "."):
+            return [*table.split("."), key[len(table) + 1 :]]
+    return key.split(".")
+
+
+def _holds(tree: object, path: Sequence[str]) -> bool:
+    """Whether `path` leads to a value in `tree`, or through one."""
+    for name in path:
+        if not isinstance(tree, dict):
+            return True
+        if name not in tree:
+            return False
+        tree = tree[name]
+    return True
+
+
+def _set(tree: RawRecipe, path: Sequence[str], value: object) -> None:
+    for name in path[:-1]:
+        child = tree.get(name)
+        if not isinstance(child, dict):
+            child = tree[name] = {}
+        tree = child
+    tree[path[-1]] = value
+
+
+def _resolve_paths(raw: RawRecipe, base: Path) -> RawRecipe:
+    """Make the paths of data files and checkpoints absolute; hub ids and names stay."""
+
+    def resolve(value: object) -> object:
+        match value:
+            case str():
+                return _resolve_path(value, base)
+            case list():
+                return [resolve(item) for item in value]
+            case _:
+                return value
+
+    def walk(tree: object, dotted: str) -> object:
+        if isinstance(tree, dict):
+            return {key: walk(value, f"{dotted}.{key}".strip(".")) for key, value in tree.items()}
+        if dotted == "grid.cases" and isinstance(tree, list):
+            return [walk(case, "") for case in tree]
+        leaf = dotted.removeprefix("grid.").removeprefix("search.over.")
+        return resolve(tree) if leaf in ("task.train", "task.test", "model.path") else tree
+
+    resolved = walk(raw, "")
+    assert isinstance(resolved, dict)
+    return resolved
+
+
+def _resolve_path(text: str, base: Path) -> str:
+    expanded = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 - keeps "./" to look at
+    if "$" in expanded:
+        variable = expanded[expanded.index("$") :].split("/")[0]
+        raise RecipeError(
+            f"The path '{text}' names {variable}, which is not set.",
+            hint=f"export {variable.strip('${}')}=FOLDER, or write the path out.",
+        )
+    path = base / expanded
+    looks_like_path = expanded.startswith((".", "/")) or expanded.endswith((".json", ".gz"))
+    return str(path.resolve()) if looks_like_path or path.exists() else expanded
+
+
+def _explain(detail: Any) -> tuple[str, str]:
+    """A pydantic error as a sentence about the key that was typed, and a hint."""
+    keys, allowed = _walk_schema(detail["loc"])
+    dotted = ".".join(keys)
+    if detail["type"] == "extra_forbidden":
+        return f"there is no setting '{dotted}'.", did_you_mean(keys[-1], allowed)
+    if detail["type"] == "missing":
+        return f"'{dotted}' is missing.", ""
+    if detail["type"] == "union_tag_not_found":
+        return f"'{dotted}' has no kind.", f"Write for example {dotted}: {{kind: lora, rank: 8}}."
+    message = detail["msg"][0].lower() + detail["msg"][1:].replace("tuple", "list")
+    return f"'{dotted}' is {detail['input']!r}, but {message}.", ""
+
+
+def _walk_schema(location: Sequence[str | int]) -> tuple[list[str], set[str]]:
+    """Follow an error's location through the schema.
+
+    Returns the keys as a user types them (without pydantic's union tags), and the keys that are
+    allowed where the last one stands.
+    """
+    keys: list[str] = []
+    allowed: set[str] = set()
+    annotation: Any = Recipe
+    for part in location:
+        tagged = _tags(annotation)
+        if part in tagged:
+            annotation = tagged[str(part)]
+            continue
+        keys.append(str(part))
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            allowed = set(annotation.model_fields)
+            field = annotation.model_fields.get(str(part))
+            annotation = _unwrap(field.rebuild_annotation()) if field else None
+    return keys, allowed
+
+
+def _tags(annotation: Any) -> dict[str, Any]:
+    """The classes of a tagged union by their tags."""
+    tags: dict[str, Any] = {}
+    if get_origin(annotation) in (Union, types.UnionType):
+        for member in get_args(annotation):
+            if get_origin(member) is Annotated:
+                inner, *marks = get_args(member)
+                tags.update({mark.tag: inner for mark in marks if isinstance(mark, Tag)})
+    return tags
+
+
+def _unwrap(annotation: Any) -> Any:
+    """Strip `Annotated` and `| None` off an annotation."""
+    if get_origin(annotation) is Annotated:
+        return _unwrap(get_args(annotation)[0])
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    if get_origin(annotation) in (Union, types.UnionType) and len(members) == 1:
+        return _unwrap(members[0])
+    return annotation

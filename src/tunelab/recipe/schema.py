@@ -1,0 +1,221 @@
+"""The whole recipe schema: what a user may write, with units, bounds and defaults.
+
+A recipe is a value: frozen, and complete once read. Behaviour is chosen by its types (the kind of
+tuning), never by asking what is there. Every field is read by something; a test proves it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, float) else value  # YAML reads 1.1 as a number
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Task(Settings):
+    """What is learnt and what it is measured on."""
+
+    kind: Literal["squad"] = "squad"
+    """Extractive question answering in the official SQuAD format."""
+    version: Annotated[Literal["1.1", "2.0"], BeforeValidator(_as_text)] = "2.0"
+    """1.1: every question has an answer in the text. 2.0: some have none."""
+    train: Names = ("reading",)
+    """Files (.json or .json.gz), hub ids, or `reading`; a list joins them."""
+    test: Names = ("reading",)
+    """Likewise. Never used for any choice."""
+    train_limit: int | None = Field(default=None, ge=1)
+    """Questions: whole paragraphs in the order of a hash of their text, the last one cut."""
+    test_limit: int | None = Field(default=None, ge=1)
+    """Likewise."""
+    validation: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of the training questions held out, as whole articles, for every choice."""
+
+
+class Model(Settings):
+    """The pretrained checkpoint."""
+
+    path: str = "minilm"
+    """Bundled name, folder, or hub id of an encoder."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+    dtype: Literal["f32", "bf16", "bf16-true"] = "f32"
+    """bf16: autocast, weights and optimiser state stay float32. bf16-true: everything bfloat16."""
+    max_length: int = Field(default=384, ge=16)
+    """Tokens of one window: question, a part of the context, and the special tokens."""
+    stride: int = Field(default=128, ge=0)
+    """Context tokens that two neighbouring windows share."""
+
+
+class NoTuning(Settings):
+    """The checkpoint as it is; the baseline of every comparison."""
+
+    kind: Literal["none"]
+
+
+class FullTuning(Settings):
+    """Every parameter is trained."""
+
+    kind: Literal["full"]
+
+
+class HeadTuning(Settings):
+    """The task's head alone is trained."""
+
+    kind: Literal["head"]
+
+
+class LoraTuning(Settings):
+    """Low-rank updates of linear layers, with PEFT's variants; the head is trained."""
+
+    kind: Literal["lora"]
+    rank: int = Field(default=8, ge=1)
+    """r: the rank of the update B A."""
+    alpha: float = Field(default=16, gt=0)
+    """The update is scaled by alpha / rank (alpha / sqrt(rank) with rslora)."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """On the input of A."""
+    targets: Names = ("all-linear",)
+    """Names of the modules to adapt; `all-linear` means all linear layers but the head."""
+    dora: bool = False
+    """Weight decomposition into magnitude and direction (arXiv 2402.09353)."""
+    rslora: bool = False
+    """Scaling by 1 / sqrt(rank) (arXiv 2312.03732)."""
+    init: Literal["default", "gaussian", "pissa", "olora", "orthogonal"] = "default"
+    """How A and B start: pissa (arXiv 2404.02948), olora (arXiv 2406.01775)."""
+    plus_ratio: float = Field(default=1.0, gt=0)
+    """LoRA+: learning rate of B over that of A (arXiv 2402.12354)."""
+
+
+class PrefixTuning(Settings):
+    """Trained keys and values in front of every layer (arXiv 2101.00190); the head is trained."""
+
+    kind: Literal["prefix"]
+    virtual_tokens: int = Field(default=20, ge=1)
+    """Length of the prefix."""
+
+
+class PromptTuning(Settings):
+    """Trained embeddings in front of the input (arXiv 2104.08691); the head is trained."""
+
+    kind: Literal["prompt"]
+    virtual_tokens: int = Field(default=20, ge=1)
+    """Length of the prompt."""
+
+
+class PeftTuning(Settings):
+    """Any other PEFT method by its lower-case name, with its own options; the head is trained."""
+
+    kind: str
+    """Such as ia3, adalora, vera, oft; `tunelab methods` lists them."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the method's PEFT configuration class."""
+
+
+_OWN_KINDS = ("none", "full", "head", "lora", "prefix", "prompt")
+
+
+def _kind(value: object) -> str | None:
+    match value:
+        case {"kind": str(kind)} | Settings(kind=str(kind)):
+            return kind if kind in _OWN_KINDS else "peft"
+        case _:
+            return None
+
+
+Tuning = Annotated[
+    Annotated[NoTuning, Tag("none")]
+    | Annotated[FullTuning, Tag("full")]
+    | Annotated[HeadTuning, Tag("head")]
+    | Annotated[LoraTuning, Tag("lora")]
+    | Annotated[PrefixTuning, Tag("prefix")]
+    | Annotated[PromptTuning, Tag("prompt")]
+    | Annotated[PeftTuning, Tag("peft")],
+    Discriminator(_kind),
+]
+
+
+class Training(Settings):
+    """The optimiser steps: AdamW on the sum of a step's losses over the count of its targets."""
+
+    epochs: int = Field(default=3, ge=1)
+    """Passes over the training questions."""
+    batch_size: int = Field(default=16, ge=1)
+    """Questions per optimiser step, however they are laid out in forward passes."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """The highest rate of the schedule."""
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    """After the warm-up; linear and cosine fall to zero at the last step."""
+    warmup: float = Field(default=0.1, ge=0)
+    """Below 1 a share of all steps, else a number of steps; the rate rises linearly from zero."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Of matrices; biases and normalisation weights are not decayed."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this global L2 norm."""
+    tokens_per_pass: int = Field(default=1024, ge=1)
+    """Padded tokens of one forward and backward pass: memory against speed, never the result."""
+    checkpoint_steps: int = Field(default=50, ge=1)
+    """Optimiser steps between two checkpoints."""
+    select: Literal["best", "last"] = "best"
+    """Which epoch's weights are kept: the best on validation, or the last."""
+
+
+class Evaluation(Settings):
+    """How answers are read off the model."""
+
+    split: Literal["test", "validation"] = "test"
+    """What the predictions and scores of the run are about."""
+    n_best: int = Field(default=20, ge=1)
+    """Start and end positions considered per window."""
+    max_answer_tokens: int = Field(default=30, ge=1)
+    """Longer spans are not answers."""
+    no_answer_threshold: Literal["validation"] | float = "validation"
+    """Version 2.0: unanswered when null score - span score is above it; chosen on validation."""
+
+
+class Search(Settings):
+    """A fair search: the same trials and the same examples for every case, on validation only."""
+
+    over: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
+    """Dotted path -> values; the product of the lists, in their order."""
+    trials: int = Field(ge=1)
+    """How many of the product are tried, spread evenly over it."""
+    train_limit: int | None = Field(default=None, ge=1)
+    """Training questions of a trial."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Epochs of a trial."""
+
+
+class Recipe(Settings):
+    """An experiment: task x model x tuning x seed, or a grid of them."""
+
+    name: str = Field(default="experiment", min_length=1)
+    """Title of the tables."""
+    task: Task = Task()
+    model: Model = Model()
+    tuning: Tuning = LoraTuning(kind="lora")
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    seed: int = Field(default=0, ge=0)
+    """Initialisation, dropout and the order of the data, the same order for every method."""
+    price_per_hour: float | None = Field(default=None, gt=0)
+    """Price of an hour of this machine, in your currency."""
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None = None
+    """`cases` (each merged over the recipe) x the product of the other lists, by dotted path."""
+    search: Search | None = None
+    """Chooses settings per case before the runs."""

@@ -1,0 +1,39 @@
+"""What lies in a run directory: typed, versioned, written so that a kill leaves no half file.
+
+`RunDirectory` knows the names of the files; the other nouns are their contents. The run directory
+is the only interface between training and everything that reads its results.
+"""
+
+from tunelab.records.contents import (
+    SCHEMA_VERSION,
+    Cost,
+    Manifest,
+    Prediction,
+    Proof,
+    Score,
+    Scores,
+    Span,
+    Status,
+    Step,
+)
+from tunelab.records.directory import RunDirectory, find_runs
+from tunelab.records.files import append_line, file_digest, read_lines, write_atomically
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Cost",
+    "Manifest",
+    "Prediction",
+    "Proof",
+    "RunDirectory",
+    "Score",
+    "Scores",
+    "Span",
+    "Status",
+    "Step",
+    "append_line",
+    "file_digest",
+    "find_runs",
+    "read_lines",
+    "write_atomically",
+]

@@ -1,0 +1,147 @@
+"""The contents of the files of a run directory. Units stand in the names.
+
+A change that an older reader would misread raises `SCHEMA_VERSION`; records of a later version are
+refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Status = Literal["running", "ok", "out_of_memory", "diverged", "failed", "interrupted"]
+
+
+class Record(BaseModel):
+    """A frozen row or file; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Proof(Record):
+    """One claim that a run checked about itself, and what it saw."""
+
+    name: str
+    held: bool
+    found: str
+    """What was seen, as a sentence with its figures."""
+    remedy: str = ""
+    """What to do, where it did not hold."""
+
+
+class Cost(Record):
+    """What a run cost (design 4.4). None means that the hardware or the recipe does not tell."""
+
+    seconds_training: float
+    """Wall-clock seconds of the optimiser steps, over all sessions of a resumed run."""
+    seconds_evaluation: float
+    """Wall-clock seconds of predicting and scoring validation and test items."""
+    peak_memory_bytes: int | None
+    """Accelerator memory; on a CPU the growth above the idle process with its imports."""
+    trained_parameters: int
+    total_parameters: int
+    saved_bytes: int
+    """Size of adapter/ or model/."""
+    tokens_per_second: float | None
+    """Real (not padding) tokens trained on per second of training; None if nothing was trained."""
+    energy_joules: float | None = None
+    price: float | None = None
+    """In the currency of the recipe's `price_per_hour`."""
+
+
+class Manifest(Record):
+    """manifest.json: what was run, on what, how it ended, what it cost and what it proved."""
+
+    schema_version: int = SCHEMA_VERSION
+    label: str
+    digest: str
+    status: Status
+    message: str = ""
+    """Why the status is not ok, as in error.txt but without a traceback."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: dict[str, str] = Field(default_factory=dict)
+    threads: int | None = None
+    data: dict[str, str] = Field(default_factory=dict)
+    """Counts and SHA-256 digests of the examples of train, validation and test."""
+    model: dict[str, str] = Field(default_factory=dict)
+    """Class and SHA-256 of the weights the run started from."""
+    cost: Cost | None = None
+    proofs: tuple[Proof, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader of the table must know, such as how validation was split off."""
+    steps: int = 0
+    loss_first: float | None = None
+    """Loss of the first optimiser step, before any update."""
+    loss_last: float | None = None
+    """Mean loss of the last tenth of the steps."""
+    no_answer_threshold: float | None = None
+    """Chosen on validation; an item is left unanswered when null - span score is above it."""
+    search: dict[str, float] | None = None
+    """Settings that a search chose, by dotted path."""
+
+
+class Step(Record):
+    """One line of steps.jsonl: one optimiser step."""
+
+    step: int
+    """Counts from 1."""
+    examples: int
+    """Examples seen since the beginning."""
+    tokens: int
+    """Real tokens of this step, padding not counted."""
+    target_tokens: int
+    """Positions that the loss is taken at."""
+    loss: float
+    """Sum of the losses at the targets over their count, before this step's update."""
+    learning_rate: float
+    grad_norm: float
+    """Global L2 norm before clipping."""
+    seconds: float
+    peak_memory_bytes: int | None
+
+
+class Span(Record):
+    """A candidate answer of an extractive model."""
+
+    text: str
+    start: int
+    """Unicode character offset in the context."""
+    score: float
+    """Start logit plus end logit."""
+
+
+class Prediction(Record):
+    """One line of predictions.jsonl: all that rescoring an item needs, and no times."""
+
+    id: str
+    group: str
+    """The paragraph: the unit of resampling."""
+    article: str
+    output: str
+    """Best answer if one must be given."""
+    answer: str
+    """Final answer; empty for "no answer"."""
+    gold: tuple[str, ...]
+    """Accepted answers; empty if the question has none."""
+    span_score: float | None = None
+    """Score of `output`."""
+    null_score: float | None = None
+    """Score of "no answer"."""
+    n_best: tuple[Span, ...] = ()
+
+
+class Score(Record):
+    """A metric with its 95 % interval over paragraphs, its count and its convention."""
+
+    value: float
+    low: float | None
+    high: float | None
+    count: int
+    convention: str
+
+
+Scores = dict[str, dict[str, Score]]
+"""scores.json: task -> metric -> score."""

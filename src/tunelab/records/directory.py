@@ -1,0 +1,147 @@
+"""Where things lie in a run directory (design 4.3), and how they are read and written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from tunelab.errors import RecordError, UsageError
+from tunelab.records.contents import SCHEMA_VERSION, Manifest, Prediction, Scores, Step
+from tunelab.records.files import RecordT, read_lines, write_atomically
+
+_SCORES = TypeAdapter(Scores)
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The files of one run: `DIR/runs/<label>-<digest>/`."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """Status, versions, cost, proofs."""
+        return self.path / "manifest.json"
+
+    @property
+    def steps(self) -> Path:
+        """One line an optimiser step."""
+        return self.path / "steps.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training states to go on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """What PEFT loads, where the method is an adapter."""
+        return self.path / "adapter"
+
+    @property
+    def model(self) -> Path:
+        """What transformers loads, where the method trains the model itself."""
+        return self.path / "model"
+
+    @property
+    def predictions(self) -> Path:
+        """One line a test item."""
+        return self.path / "predictions.jsonl"
+
+    @property
+    def scores(self) -> Path:
+        """Metrics with intervals and conventions."""
+        return self.path / "scores.json"
+
+    @property
+    def error(self) -> Path:
+        """Why the run failed, with the traceback where it is a defect."""
+        return self.path / "error.txt"
+
+    def read_manifest(self) -> Manifest:
+        """Read manifest.json; a damaged one or one of a later version is a `RecordError`."""
+        return _read(self.manifest, Manifest)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write manifest.json; the last act of every change of status."""
+        write_atomically(self.manifest, manifest.model_dump_json(indent=2) + "\n")
+
+    def read_steps(self) -> list[Step]:
+        """All steps so far; empty before the first one."""
+        return read_lines(self.steps, Step) if self.steps.exists() else []
+
+    def read_predictions(self) -> list[Prediction]:
+        """All test items."""
+        if not self.predictions.exists():
+            raise RecordError(
+                f"{self.path.name} has no predictions.jsonl.",
+                hint="The run did not finish; `tunelab run` with the same recipe continues it.",
+            )
+        return read_lines(self.predictions, Prediction)
+
+    def write_predictions(self, predictions: list[Prediction]) -> None:
+        """Write all test items in one step."""
+        write_atomically(
+            self.predictions, "".join(row.model_dump_json() + "\n" for row in predictions)
+        )
+
+    def read_scores(self) -> Scores:
+        """Read scores.json."""
+        try:
+            return _SCORES.validate_json(self.scores.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise RecordError(f"{self.scores} cannot be read: {error}.") from error
+
+    def write_scores(self, scores: Scores) -> None:
+        """Write scores.json."""
+        write_atomically(self.scores, _SCORES.dump_json(scores, indent=2) + b"\n")
+
+
+def find_runs(directory: Path) -> list[RunDirectory]:
+    """The runs below an output directory, in the order of their names.
+
+    Accepts `DIR` (with `runs/` inside) or one run directory itself.
+    """
+    if (directory / "manifest.json").exists():
+        return [RunDirectory(directory)]
+    runs = sorted(path.parent for path in (directory / "runs").glob("*/manifest.json"))
+    if not runs:
+        raise UsageError(
+            f"No runs in {directory}: there is no {directory / 'runs'}/*/manifest.json.",
+            hint="Give the directory that `tunelab run RECIPE.yaml --out DIR` wrote.",
+        )
+    return [RunDirectory(path) for path in runs]
+
+
+def _read(path: Path, kind: type[RecordT]) -> RecordT:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(
+            f"{path} cannot be read: {error}.",
+            hint="Move the run directory away and run again; it will be done anew.",
+        ) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema version {version}; this tunelab reads version {SCHEMA_VERSION}.",
+            hint="Install the version of tunelab that wrote it.",
+        )
+    return _validated(content, kind, path)
+
+
+def _validated(content: object, kind: type[RecordT], path: Path) -> RecordT:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise RecordError(f"{path}: {first['msg']} at {where}.") from error
