@@ -1,0 +1,5 @@
+"""`python -m tunelab`."""
+
+from tunelab.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""`tunelab score`: the official metric of a prediction file, without a model."""
