@@ -1,4 +1,4 @@
-"""Official file formats, hub data sets and the generated set, all as `Example`; and their splits."""
+"""Official file formats, hub data sets and the generated set, read as `Example`; and splits."""
 
 from tunelab.data.example import Answer, Example, examples_digest, misplaced_answers, text_hash
 from tunelab.data.sources import TaskData, load_sources, load_task

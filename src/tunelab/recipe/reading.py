@@ -85,16 +85,15 @@ def _apply(override: str, raw: RawRecipe) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"The value of '{override}' is no valid YAML: {error}.") from error
-    grid = raw.get("grid") or {}
-    grid.pop(key, None)  # a single value replaces the axis of that name
-    for case in grid.get("cases") or ():
+    for case in (raw.get("grid") or {}).get("cases") or ():
         if _holds(case, key.split(".")):
             raise RecipeError(
                 f"'{key}' is set by grid.cases, which would win over '{override}'.",
                 hint="Change the cases in the recipe, or drop them with grid=null.",
             )
-    if grid == {} and "grid" in raw:
-        raw["grid"] = None
+    # a single value replaces the axis, or the search, of that name
+    _drop(raw, ("grid",), key)
+    _drop(raw, ("search", "over"), key)
     _set(raw, _split(key), value)
 
 
@@ -106,14 +105,25 @@ def _split(key: str) -> list[str]:
 
 
 def _holds(tree: object, path: Sequence[str]) -> bool:
-    """Whether `path` leads to a value in `tree`, or through one."""
+    """Whether `path` leads to a value in `tree`, or into one that replaces what lies below."""
     for name in path:
-        if not isinstance(tree, dict):
+        if not isinstance(tree, dict) or "kind" in tree:
             return True
         if name not in tree:
             return False
         tree = tree[name]
     return True
+
+
+def _drop(raw: RawRecipe, table: tuple[str, ...], key: str) -> None:
+    """Take `key` out of a table; a table that is then empty goes, with the group it is in."""
+    tree: Any = raw
+    for name in table:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    if isinstance(tree, dict) and key in tree:
+        del tree[key]
+        if not tree:
+            raw[table[0]] = None
 
 
 def _set(tree: RawRecipe, path: Sequence[str], value: object) -> None:

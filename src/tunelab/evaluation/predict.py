@@ -1,0 +1,55 @@
+"""Runs a model over windows and reads its answers: no gradients, little padding, any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from tunelab.data import Example
+from tunelab.evaluation.spans import WindowLogits, read_spans
+from tunelab.prompts.passes import Pass, cut_passes, pad_pass
+from tunelab.prompts.windows import Window
+from tunelab.records import Prediction
+from tunelab.recipe import Evaluation
+
+SpanModel = Callable[[Pass], torch.Tensor]
+"""A pass of B windows of L tokens -> (B, L, 2) float32 start and end logits."""
+
+
+def predict(
+    model: SpanModel,
+    examples: Sequence[Example],
+    windows: Sequence[Window],
+    settings: Evaluation,
+    *,
+    tokens_per_pass: int,
+    pad_id: int,
+    device: torch.device,
+    advance: Callable[[int], None],
+) -> list[Prediction]:
+    """Answer every example; `advance` is called with the number of windows done."""
+    outputs = _outputs(model, windows, tokens_per_pass, pad_id, device, advance)
+    return read_spans(
+        examples,
+        outputs,
+        n_best=settings.n_best,
+        max_answer_tokens=settings.max_answer_tokens,
+    )
+
+
+@torch.inference_mode()
+def _outputs(
+    model: SpanModel,
+    windows: Sequence[Window],
+    tokens_per_pass: int,
+    pad_id: int,
+    device: torch.device,
+    advance: Callable[[int], None],
+) -> Iterator[WindowLogits]:
+    for members in cut_passes(windows, tokens_per_pass=tokens_per_pass):
+        logits = model(pad_pass(members, pad_id=pad_id, device=device)).cpu().numpy()
+        for window, row in zip(members, logits, strict=True):
+            length = len(window.input_ids)
+            yield WindowLogits(window, start=row[:length, 0], end=row[:length, 1])
+        advance(len(members))

@@ -1,0 +1,1 @@
+"""Checkpoints: bundled names, folders and hub ids, loaded as models."""

@@ -1,0 +1,1 @@
+"""From an `Example` to the tokens a model sees and the targets it learns."""

@@ -1,0 +1,1 @@
+"""A recipe's grid as runs: each in a process and a directory of its own, resumed from files."""

@@ -1,0 +1,281 @@
+"""One run, from its resolved recipe to its finished directory.
+
+    data -> model -> tuning -> training -> saving -> proofs -> predictions -> scores
+
+The manifest is written first with status `running`, and last with how the run ended.
+"""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import assert_never
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from tunelab.data import TaskData, examples_digest, load_task
+from tunelab.errors import DivergedError, Interrupted, ProofError, TunelabError
+from tunelab.evaluation.scores import squad_scores
+from tunelab.evaluation.spans import apply_threshold
+from tunelab.models.encoder import Encoder, load_encoder, weights_digest
+from tunelab.prompts.passes import pad_pass
+from tunelab.prompts.windows import Window, encode_windows
+from tunelab.recipe import Recipe, digest, dump
+from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
+from tunelab.runs.answering import Answering
+from tunelab.runs.environment import hardware, versions
+from tunelab.runs.progress import Display
+from tunelab.training.loop import Hooks, span_logits, train
+from tunelab.training.meters import EnergyMeter, MemoryMeter
+from tunelab.training.schedule import steps_per_epoch
+from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning, reload_proofs
+
+
+def execute(
+    recipe: Recipe,
+    label: str,
+    directory: RunDirectory,
+    *,
+    quiet: bool,
+    stop: Callable[[], bool],
+) -> None:
+    """Do a run, or what an interrupted one left to do.
+
+    What can go wrong in a run is not raised: it becomes the status of its manifest, with a
+    message, so that the other runs of a grid go on and the table shows it.
+    """
+    run = _Run(recipe, label, directory, quiet=quiet, stop=stop)
+    try:
+        run.do()
+    except Interrupted as error:
+        run.end("interrupted", str(error))
+    except DivergedError as error:
+        run.end("diverged", str(error))
+    except TunelabError as error:
+        run.end("failed", str(error))
+    except Exception as error:  # noqa: BLE001 - every run ends with a status
+        if _is_out_of_memory(error):
+            run.end("out_of_memory", f"Memory ran out: {error}. Lower training.tokens_per_pass.")
+        else:
+            run.end("failed", f"A defect of tunelab: {error!r}", traceback.format_exc())
+
+
+class _Run:
+    """A run while it goes on: its manifest grows with what is known."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        label: str,
+        directory: RunDirectory,
+        *,
+        quiet: bool,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.recipe = recipe
+        self.directory = directory
+        self.stop = stop
+        self.memory = MemoryMeter()
+        self.energy = EnergyMeter()
+        self.display = Display(directory.path.name, quiet=quiet)
+        self.manifest = Manifest(
+            label=label,
+            digest=digest(recipe),
+            status="running",
+            versions=versions(),
+            hardware=hardware(),
+            threads=torch.get_num_threads(),
+        )
+
+    def do(self) -> None:
+        """The run from top to bottom."""
+        recipe = self.recipe
+        self.directory.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.directory.recipe, dump(recipe))
+        data = load_task(recipe.task)
+        self.note(data=_describe(data), notes=data.notes)
+
+        set_seed(recipe.seed)
+        accelerator = Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
+        encoder = load_encoder(recipe.model, seed=recipe.seed)
+        self.note(model=_identify(encoder))
+        steps = steps_per_epoch(len(data.train), recipe.training.batch_size)
+        tuned = apply_tuning(
+            encoder.model,
+            recipe.tuning,
+            total_steps=steps * recipe.training.epochs,
+            seed=recipe.seed,
+        )
+        tuned.model.to(accelerator.device)
+        answering = Answering(recipe, encoder, tuned, accelerator, self.display)
+
+        done: list[Step] = []
+        if tuned.trained_parameters():
+            done = self._train(data, encoder, tuned, answering, accelerator)
+        self._evaluate(data, answering)
+        self.note(cost=self._cost(tuned, done, answering.seconds))
+        self.end("ok")
+        shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
+
+    def end(self, status: Status, message: str = "", trace: str = "") -> None:
+        """Write how the run ended."""
+        self.directory.error.unlink(missing_ok=True)
+        if message:
+            write_atomically(self.directory.error, f"{message}\n{trace}")
+            self.display.say(f"{status}: {message}")
+        self.note(status=status, message=message)
+
+    def note(self, **changes: object) -> None:
+        """Add to the manifest, on disk too."""
+        self.manifest = self.manifest.model_copy(update=changes)
+        self.directory.write_manifest(self.manifest)
+
+    def _train(
+        self,
+        data: TaskData,
+        encoder: Encoder,
+        tuned: TunedModel,
+        answering: Answering,
+        accelerator: Accelerator,
+    ) -> list[Step]:
+        """Train, save, and prove that what was saved is what was trained."""
+        recipe = self.recipe
+        windows = encode_windows(data.train, encoder.tokenizer, recipe.model)
+        by_example = [list(rows) for _, rows in groupby(windows, key=lambda w: w.example)]
+        total = steps_per_epoch(len(by_example), recipe.training.batch_size)
+        total *= recipe.training.epochs
+        watch = TrainingWatch(tuned)
+        done = len(self.directory.read_steps())
+        with self.display.phase("training", total, done=done) as advance:
+            outcome = train(
+                tuned,
+                by_example,
+                recipe.training,
+                accelerator=accelerator,
+                seed=recipe.seed,
+                pad_id=encoder.tokenizer.pad_token_id,
+                directory=self.directory,
+                watch=watch,
+                memory=self.memory,
+                hooks=Hooks(
+                    validate=(lambda: answering.validation_f1(data.validation))
+                    if data.validation
+                    else None,
+                    advance=lambda step: advance(1, f"loss {step.loss:.3f}"),
+                    stop=self.stop,
+                ),
+            )
+        kept = outcome.best_epoch or recipe.training.epochs
+        last = outcome.steps[-max(1, total // 10) :]
+        self.note(
+            steps=total,
+            loss_first=outcome.steps[0].loss,
+            loss_last=sum(step.loss for step in last) / len(last),
+            notes=(*self.manifest.notes, f"kept epoch {kept} of {recipe.training.epochs}"),
+        )
+        folder = tuned.save(self.directory.path)
+        encoder.tokenizer.save_pretrained(folder)
+        self._prove(watch.proofs() + self._reload(tuned, encoder, windows, folder, accelerator))
+        return outcome.steps
+
+    def _reload(
+        self,
+        tuned: TunedModel,
+        encoder: Encoder,
+        windows: Sequence[Window],
+        folder: Path,
+        accelerator: Accelerator,
+    ) -> list[Proof]:
+        """Whether what was saved, loaded again, says the same."""
+        rows = pad_pass(
+            windows[:8], pad_id=encoder.tokenizer.pad_token_id, device=accelerator.device
+        )
+
+        def logits(model: TunedModel) -> torch.Tensor:
+            model.model.eval()
+            with torch.inference_mode(), accelerator.autocast():
+                return span_logits(model, rows)
+
+        def fresh_base() -> torch.nn.Module:
+            loaded = load_encoder(self.recipe.model, seed=self.recipe.seed)
+            return loaded.model.to(accelerator.device)
+
+        return reload_proofs(tuned, folder, fresh_base, logits)
+
+    def _prove(self, proofs: Sequence[Proof]) -> None:
+        self.note(proofs=tuple(proofs))
+        failed = [proof for proof in proofs if not proof.held]
+        if failed:
+            raise ProofError(
+                f"The proof '{failed[0].name}' does not hold: {failed[0].found}",
+                hint=failed[0].remedy,
+            )
+
+    def _evaluate(self, data: TaskData, answering: Answering) -> None:
+        """Predict and score what the recipe asks for, with a threshold from validation."""
+        recipe = self.recipe
+        match recipe.evaluation.split:
+            case "test":
+                examples = data.test
+            case "validation":
+                examples = data.validation
+            case _:
+                assert_never(recipe.evaluation.split)
+        validation = answering.answer(data.validation, "validation") if data.validation else []
+        threshold = answering.threshold(validation)
+        predictions = apply_threshold(
+            answering.answer(examples, recipe.evaluation.split), threshold
+        )
+        self.directory.write_predictions(predictions)
+        self.directory.write_scores(squad_scores(predictions, version=recipe.task.version))
+        self.note(no_answer_threshold=threshold)
+
+    def _cost(self, tuned: TunedModel, steps: Sequence[Step], evaluation: float) -> Cost:
+        training = sum(step.seconds for step in steps)
+        tokens = sum(step.tokens for step in steps)
+        hourly = self.recipe.price_per_hour
+        return Cost(
+            seconds_training=training,
+            seconds_evaluation=evaluation,
+            peak_memory_bytes=self.memory.peak_bytes(),
+            trained_parameters=sum(p.numel() for p in tuned.trained_parameters().values()),
+            total_parameters=sum(p.numel() for p in tuned.model.parameters()),
+            saved_bytes=_saved_bytes(self.directory),
+            tokens_per_second=tokens / training if training else None,
+            energy_joules=self.energy.joules(),
+            price=hourly * (training + evaluation) / 3600 if hourly else None,
+        )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch's CPU allocator raises a plain RuntimeError with these words
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    )
+
+
+def _describe(data: TaskData) -> dict[str, str]:
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {
+        name: f"{len(examples)} questions, sha256 {examples_digest(examples)}"
+        for name, examples in parts.items()
+    }
+
+
+def _identify(encoder: Encoder) -> dict[str, str]:
+    return {
+        "class": type(encoder.model).__name__,
+        "sha256": weights_digest(encoder.model),
+        "head": "new" if encoder.fresh_head else "from the checkpoint",
+    }
+
+
+def _saved_bytes(directory: RunDirectory) -> int:
+    """Size of the saved weights; the tokenizer beside them is not counted."""
+    folders = (directory.adapter, directory.model)
+    return sum(file.stat().st_size for folder in folders for file in folder.glob("*.safetensors"))

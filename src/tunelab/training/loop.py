@@ -1,0 +1,204 @@
+"""The training loop: one readable function for every method.
+
+An optimiser step sees `batch_size` examples, whatever passes they are cut into: the loss is the sum
+over the step's windows divided by their count, so cutting changes nothing but rounding.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
+from accelerate import Accelerator
+
+from tunelab.errors import DivergedError, Interrupted
+from tunelab.prompts.passes import Pass, cut_passes, pad_pass
+from tunelab.prompts.windows import Window
+from tunelab.recipe import Training
+from tunelab.records import RunDirectory, Step, append_line, write_atomically
+from tunelab.training.checkpoint import (
+    Progress,
+    load_best,
+    load_checkpoint,
+    save_best,
+    save_checkpoint,
+)
+from tunelab.training.meters import MemoryMeter
+from tunelab.training.schedule import epoch_order, rate_factor, step_examples, steps_per_epoch
+from tunelab.tuning import TrainingWatch, TunedModel
+
+DIVERGED_FACTOR = 100.0
+"""A loss above this many times the first step's (or above this, if that was below 1) diverged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the loop asks of the world around it."""
+
+    validate: Callable[[], float] | None
+    """Score on validation, higher is better; None where nothing is chosen."""
+    advance: Callable[[Step], None]
+    """Told after every step."""
+    stop: Callable[[], bool]
+    """Whether somebody asked the run to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished training leaves besides the weights."""
+
+    steps: list[Step]
+    best_epoch: int | None
+    """Counts from 1; None where the last one was kept."""
+
+
+def train(
+    tuned: TunedModel,
+    windows: Sequence[Sequence[Window]],
+    settings: Training,
+    *,
+    accelerator: Accelerator,
+    seed: int,
+    pad_id: int,
+    directory: RunDirectory,
+    watch: TrainingWatch,
+    memory: MemoryMeter,
+    hooks: Hooks,
+) -> Outcome:
+    """Train in place; goes on from the latest complete checkpoint in `directory`.
+
+    Args:
+        windows: the windows of each training example.
+
+    Raises:
+        DivergedError: the loss is not a number, or beyond every bound.
+        ProofError: a claim about the training did not hold.
+        Interrupted: `hooks.stop` asked for it; a checkpoint was written.
+    """
+    trained = tuned.trained_parameters()
+    groups = tuned.parameter_groups(settings.learning_rate, settings.weight_decay)
+    optimizer = torch.optim.AdamW(groups, fused=True)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    progress = load_checkpoint(directory, trained, optimizer)
+    steps = _steps_until(directory, progress.step)
+    per_epoch = steps_per_epoch(len(windows), settings.batch_size)
+    total = per_epoch * settings.epochs
+    watch.before(optimizer)
+    tuned.model.train()
+
+    for index in range(progress.step, total):
+        began = time.perf_counter()
+        epoch, step_in_epoch = divmod(index, per_epoch)
+        order = epoch_order(len(windows), seed=seed, epoch=epoch)
+        chosen = step_examples(order, step_in_epoch, settings.batch_size)
+        batch = list(chain.from_iterable(windows[example] for example in chosen))
+
+        loss = _accumulate(tuned, batch, settings, accelerator, pad_id)
+        watch.after_backward()
+        norm = float(accelerator.clip_grad_norm_(list(trained.values()), settings.max_grad_norm))
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * rate_factor(index, total, settings)
+        optimizer.step()
+        watch.after_step()
+        tuned.after_step(index)
+        optimizer.zero_grad(set_to_none=True)
+
+        progress.step = index + 1
+        progress.examples += len(chosen)
+        steps.append(
+            Step(
+                step=progress.step,
+                examples=progress.examples,
+                tokens=sum(len(window.input_ids) for window in batch),
+                target_tokens=2 * len(batch),
+                loss=loss,
+                learning_rate=settings.learning_rate * rate_factor(index, total, settings),
+                grad_norm=norm,
+                seconds=time.perf_counter() - began,
+                peak_memory_bytes=memory.peak_bytes(),
+            )
+        )
+        append_line(directory.steps, steps[-1])
+        hooks.advance(steps[-1])
+        _refuse_divergence(steps)
+
+        at_epoch_end = step_in_epoch + 1 == per_epoch
+        if at_epoch_end and hooks.validate is not None and settings.select == "best":
+            _keep_if_best(progress, epoch + 1, hooks.validate(), directory, trained)
+            tuned.model.train()
+        stopping = hooks.stop() and progress.step < total
+        if at_epoch_end or stopping or progress.step % settings.checkpoint_steps == 0:
+            save_checkpoint(directory, progress, trained, optimizer)
+        if stopping:
+            raise Interrupted(
+                f"Stopped after step {progress.step} of {total}; a checkpoint is written.",
+                hint="The same command goes on from there.",
+            )
+
+    if progress.best_epoch is not None:
+        load_best(directory, trained)
+    tuned.model.eval()
+    return Outcome(steps, progress.best_epoch)
+
+
+def span_logits(tuned: TunedModel, rows: Pass) -> torch.Tensor:
+    """Start and end logits of a pass, (B, L, 2) float32; padding is -inf."""
+    logits = tuned.span_logits(rows.input_ids, rows.attention_mask, rows.token_type_ids)
+    return logits.float().masked_fill(rows.attention_mask.unsqueeze(-1) == 0, -torch.inf)
+
+
+def _accumulate(
+    tuned: TunedModel,
+    batch: Sequence[Window],
+    settings: Training,
+    accelerator: Accelerator,
+    pad_id: int,
+) -> float:
+    """Gradients of the mean loss over the windows of a step, pass by pass; returns the loss.
+
+    A window's loss is the mean of the cross-entropies of its start and its end.
+    """
+    total = 0.0
+    for members in cut_passes(batch, tokens_per_pass=settings.tokens_per_pass):
+        rows = pad_pass(members, pad_id=pad_id, device=accelerator.device)
+        with accelerator.autocast():
+            logits = span_logits(tuned, rows)
+        loss = F.cross_entropy(logits, rows.targets, reduction="sum") / (2 * len(batch))
+        accelerator.backward(loss)
+        total += loss.item()
+    return total
+
+
+def _steps_until(directory: RunDirectory, step: int) -> list[Step]:
+    """The recorded steps up to a checkpoint; later ones are done again and forgotten."""
+    kept = [row for row in directory.read_steps() if row.step <= step]
+    write_atomically(directory.steps, "".join(row.model_dump_json() + "\n" for row in kept))
+    return kept
+
+
+def _refuse_divergence(steps: Sequence[Step]) -> None:
+    first, last = steps[0].loss, steps[-1]
+    bound = DIVERGED_FACTOR * max(first, 1.0) if math.isfinite(first) else 0.0
+    if not (math.isfinite(last.loss) and math.isfinite(last.grad_norm)) or last.loss > bound:
+        raise DivergedError(
+            f"The training diverged: at step {last.step} the loss is {last.loss:g} and the "
+            f"gradient norm {last.grad_norm:g}, at a learning rate of {last.learning_rate:g}.",
+            hint="Lower training.learning_rate, lengthen training.warmup, or use model.dtype=f32.",
+        )
+
+
+def _keep_if_best(
+    progress: Progress,
+    epoch: int,
+    score: float,
+    directory: RunDirectory,
+    trained: dict[str, torch.nn.Parameter],
+) -> None:
+    if progress.best_score is None or score > progress.best_score:
+        save_best(directory, trained)
+        progress.best_epoch, progress.best_score = epoch, score

@@ -1,0 +1,128 @@
+"""From a recipe to its runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tunelab.errors import RecipeError
+from tunelab.recipe import (
+    FullTuning,
+    LoraTuning,
+    Recipe,
+    digest,
+    expand,
+    labels,
+    trials,
+    validate,
+    with_settings,
+)
+
+
+def recipe(**settings: object) -> Recipe:
+    return validate(settings, source="test")
+
+
+CASES = [
+    {"tuning": {"kind": "full"}, "training": {"learning_rate": 3e-5}},
+    {"tuning": {"kind": "lora", "rank": 4}},
+]
+
+
+def test_a_recipe_without_a_grid_is_a_grid_of_one() -> None:
+    only = recipe(seed=3)
+    assert expand(only) == [only]
+
+
+def test_cases_are_outermost_and_the_last_axis_runs_fastest() -> None:
+    runs = expand(recipe(grid={"cases": CASES, "task.train_limit": [500, 4000], "seed": [0, 1]}))
+    told = [(run.tuning.kind, run.task.train_limit, run.seed) for run in runs]
+    assert told == [
+        (kind, limit, seed) for kind in ("full", "lora") for limit in (500, 4000) for seed in (0, 1)
+    ]
+    assert runs[0].training.learning_rate == 3e-5
+    assert runs[-1].training.learning_rate == Recipe().training.learning_rate
+    assert all(run.grid is None for run in runs)
+
+
+def test_a_tuning_with_its_kind_replaces_the_other_whole() -> None:
+    base = {"tuning": {"kind": "lora", "rank": 4}}
+    full, ranked = expand(
+        recipe(**base, grid={"cases": [{"tuning": {"kind": "full"}}, {"tuning": {"rank": 16}}]})
+    )
+    assert full.tuning == FullTuning(kind="full")
+    assert ranked.tuning == LoraTuning(kind="lora", rank=16)
+
+
+def test_equal_runs_appear_once() -> None:
+    assert len(expand(recipe(grid={"seed": [1, 1, 2]}))) == 2
+
+
+def test_a_wrong_axis_is_told() -> None:
+    with pytest.raises(RecipeError, match="no setting 'training.epoch'"):
+        expand(recipe(grid={"training.epoch": [1]}))
+
+
+def test_labels_tell_runs_apart_by_what_differs_but_the_seed() -> None:
+    runs = expand(recipe(grid={"cases": CASES, "task.train_limit": [500, 4000], "seed": [0, 1]}))
+    assert labels(runs)[::2] == [
+        "full,train_limit=500",
+        "full,train_limit=4000",
+        "lora-r4,train_limit=500",
+        "lora-r4,train_limit=4000",
+    ]
+    assert labels(runs)[0] == labels(runs)[1]
+
+
+def test_labels_name_the_variants_of_lora() -> None:
+    tunings = [
+        {"kind": "lora", "dora": True, "rslora": True},
+        {"kind": "lora", "init": "pissa"},
+        {"kind": "lora", "plus_ratio": 16},
+        {"kind": "lora", "dropout": 0.1},
+        {"kind": "lora"},
+        {"kind": "prefix", "virtual_tokens": 5},
+        {"kind": "vera"},
+    ]
+    assert labels(expand(recipe(grid={"tuning": tunings}))) == [
+        "rslora-dora-r8",
+        "pissa-r8",
+        "lora+-r8",
+        "lora-r8,dropout=0.1",
+        "lora-r8,dropout=0.0",
+        "prefix-5",
+        "vera",
+    ]
+
+
+def test_the_digest_hangs_on_what_influences_the_result_alone() -> None:
+    assert digest(recipe(name="a", price_per_hour=2)) == digest(recipe(name="b"))
+    assert digest(recipe(seed=1)) != digest(recipe(seed=2))
+    assert len(digest(recipe())) == 8
+
+
+def test_every_case_is_searched_with_the_same_trials() -> None:
+    search = {
+        "over": {"training.learning_rate": [1e-5, 1e-4, 1e-3], "training.batch_size": [8, 16]},
+        "trials": 3,
+        "train_limit": 80,
+        "epochs": 1,
+    }
+    runs = expand(recipe(search=search, grid={"cases": CASES, "seed": [0, 1]}))
+    tried = [trials(run) for run in runs]
+    told = [[(t.training.learning_rate, t.training.batch_size) for t in of_run] for of_run in tried]
+    assert told == [[(1e-5, 8), (1e-4, 8), (1e-3, 16)]] * 4
+    assert all(
+        (t.task.train_limit, t.training.epochs, t.evaluation.split, t.seed, t.search)
+        == (80, 1, "validation", 0, None)
+        for of_run in tried
+        for t in of_run
+    )
+    # seeds of one case share their trials
+    assert [digest(t) for t in tried[0]] == [digest(t) for t in tried[1]]
+
+
+def test_searched_settings_end_the_search() -> None:
+    search = {"over": {"training.learning_rate": [1e-5]}, "trials": 1}
+    found = with_settings(recipe(search=search), {"training.learning_rate": 1e-5})
+    assert found.training.learning_rate == 1e-5
+    assert found.search is None
