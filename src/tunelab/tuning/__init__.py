@@ -1,5 +1,15 @@
 """Tuning methods: a checkpoint and a `Tuning` -> a model to train, and proof that it trained."""
 
-from tunelab.tuning.apply import TaskKind, TunedModel, apply_tuning, load_tuned
+from tunelab.tuning.apply import apply_tuning, check_tuning, load_tuned
+from tunelab.tuning.model import TunedModel
+from tunelab.tuning.parity import reload_proofs
+from tunelab.tuning.proofs import TrainingWatch
 
-__all__ = ["TaskKind", "TunedModel", "apply_tuning", "load_tuned"]
+__all__ = [
+    "TrainingWatch",
+    "TunedModel",
+    "apply_tuning",
+    "check_tuning",
+    "load_tuned",
+    "reload_proofs",
+]

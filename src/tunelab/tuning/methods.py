@@ -53,6 +53,27 @@ def allowed_options(method: str) -> tuple[str, ...]:
     return tuple(sorted(fields - _OURS_TO_SET))
 
 
+def check_options(tuning: PeftTuning) -> None:
+    """Refuse a method that PEFT does not have, or options that the method does not have.
+
+    Raises:
+        TuningError: with the names that are allowed.
+    """
+    allowed = allowed_options(tuning.kind)
+    for option in tuning.options:
+        if option not in allowed:
+            raise TuningError(
+                f"The PEFT method '{tuning.kind}' has no option '{option}'.",
+                hint=did_you_mean(option, allowed),
+            )
+    if "modules_to_save" not in allowed:
+        raise TuningError(
+            f"The PEFT method '{tuning.kind}' cannot store a trained head in its adapter, so it "
+            "cannot be used for a task that trains one.",
+            hint="`tunelab methods` lists the others.",
+        )
+
+
 def peft_config(model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: int) -> PeftConfig:
     """The PEFT configuration of a tuning, for one checkpoint.
 
@@ -92,20 +113,9 @@ def peft_config(model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: i
 def _by_name(
     model: PreTrainedModel, tuning: PeftTuning, *, head: list[str], total_steps: int
 ) -> PeftConfig:
+    check_options(tuning)
     name = tuning.kind
     allowed = allowed_options(name)
-    for option in tuning.options:
-        if option not in allowed:
-            raise TuningError(
-                f"The PEFT method '{name}' has no option '{option}'.",
-                hint=did_you_mean(option, allowed),
-            )
-    if "modules_to_save" not in allowed:
-        raise TuningError(
-            f"The PEFT method '{name}' cannot store a trained head "
-            f"({', '.join(head)}) in its adapter, so it cannot be used for this task.",
-            hint="`tunelab methods` lists the others.",
-        )
     options = dict(tuning.options)
     options["modules_to_save"] = [*head, *(options.get("modules_to_save") or ())]
     if "target_modules" in allowed:

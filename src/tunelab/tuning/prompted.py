@@ -10,7 +10,9 @@ leaves the shifted logits to the caller; here the logits stand at the input's ow
 from __future__ import annotations
 
 import inspect
-from typing import cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
 
 import torch
 from peft import PeftModel
@@ -18,10 +20,18 @@ from peft.config import PromptLearningConfig
 from peft.utils import PeftType
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from tunelab.errors import TuningError
 from tunelab.tuning.methods import INTO_LAYERS
+
+
+class SpanScores(NamedTuple):
+    """What transformers' question-answering models return, as far as it is read here."""
+
+    start_logits: Tensor
+    """[batch, length]."""
+    end_logits: Tensor
+    """[batch, length]."""
 
 
 class PromptedEncoder(nn.Module):
@@ -39,6 +49,7 @@ class PromptedEncoder(nn.Module):
         self.into_layers = PeftType(config.peft_type).value.lower() in INTO_LAYERS
         encoder = self.encoder
         self.longest = _longest(encoder)
+        self.enabled = True
         accepted = inspect.signature(encoder.base_model.forward).parameters
         if self.into_layers and "past_key_values" not in accepted:
             raise TuningError(
@@ -57,8 +68,8 @@ class PromptedEncoder(nn.Module):
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
-    ) -> QuestionAnsweringModelOutput:
-        """Start and end logits, [batch, length of `input_ids`] each.
+    ) -> SpanScores:
+        """Start and end logits at the positions of `input_ids`.
 
         Args:
             input_ids: [batch, length].
@@ -69,41 +80,46 @@ class PromptedEncoder(nn.Module):
             TuningError: virtual and real tokens together exceed the model's positions.
         """
         batch, length = input_ids.shape
+        if not self.enabled:
+            return self._read(attention_mask, token_type_ids, input_ids=input_ids)
         if self.longest is not None and self.virtual_tokens + length > self.longest:
             raise TuningError(
                 f"{self.virtual_tokens} virtual tokens and a window of {length} tokens exceed the "
                 f"{self.longest} positions of {type(self.encoder).__name__}.",
                 hint=f"Set model.max_length={self.longest - self.virtual_tokens} or lower.",
             )
-        if attention_mask is not None:
-            attention_mask = _in_front(attention_mask, self.virtual_tokens, value=1)
-        arguments: dict[str, Tensor] = {}
         virtual = self.adapted.get_prompt(batch)
+        mask = self._in_front(attention_mask, value=1)
         if self.into_layers:
-            if token_type_ids is not None:
-                arguments["token_type_ids"] = token_type_ids
-            return self.encoder(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                past_key_values=virtual,
-                **arguments,
-            )
-        if token_type_ids is not None:
-            arguments["token_type_ids"] = _in_front(token_type_ids, self.virtual_tokens, value=0)
+            return self._read(mask, token_type_ids, input_ids=input_ids, past_key_values=virtual)
         words = self.encoder.get_input_embeddings()(input_ids)
-        shifted = self.encoder(
-            inputs_embeds=torch.cat((virtual.to(words.dtype), words), dim=1),
-            attention_mask=attention_mask,
-            **arguments,
-        )
-        return QuestionAnsweringModelOutput(
-            start_logits=shifted.start_logits[:, self.virtual_tokens :],
-            end_logits=shifted.end_logits[:, self.virtual_tokens :],
+        rows = torch.cat((virtual.to(words.dtype), words), dim=1)
+        shifted = self._read(mask, self._in_front(token_type_ids, value=0), inputs_embeds=rows)
+        return SpanScores(
+            shifted.start_logits[:, self.virtual_tokens :],
+            shifted.end_logits[:, self.virtual_tokens :],
         )
 
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """No virtual tokens, for a while."""
+        self.enabled = False
+        try:
+            yield
+        finally:
+            self.enabled = True
 
-def _in_front(values: Tensor, count: int, *, value: int) -> Tensor:
-    return nn.functional.pad(values, (count, 0), value=value)
+    def _read(
+        self, attention_mask: Tensor | None, token_type_ids: Tensor | None, **inputs: Tensor
+    ) -> Any:
+        if token_type_ids is not None:  # many encoders do not take the argument, even as None
+            inputs["token_type_ids"] = token_type_ids
+        return self.encoder(attention_mask=attention_mask, **inputs)
+
+    def _in_front(self, values: Tensor | None, *, value: int) -> Tensor | None:
+        if values is None:
+            return None
+        return nn.functional.pad(values, (self.virtual_tokens, 0), value=value)
 
 
 def _longest(encoder: PreTrainedModel) -> int | None:

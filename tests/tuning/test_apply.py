@@ -9,50 +9,13 @@ from typing import Any, cast
 import pytest
 import torch
 from peft import AdaLoraConfig
-from pydantic import TypeAdapter
-from torch import Tensor
-from transformers import (
-    AutoModelForQuestionAnswering,
-    BertConfig,
-    DebertaV2Config,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    PretrainedConfig,
-    PreTrainedModel,
-    RobertaConfig,
-)
+from tests.tuning.small import ENCODERS, batch, encoder, logits, train, tuned, tuning
+from transformers import AutoModelForQuestionAnswering, DistilBertConfig
 
 from tunelab.errors import RecordError, TuningError
-from tunelab.recipe.schema import Tuning
-from tunelab.tuning import TunedModel, apply_tuning, load_tuned
+from tunelab.tuning import apply_tuning, load_tuned
+from tunelab.tuning.layers import head_names
 
-SMALL: dict[str, Any] = {
-    "vocab_size": 120,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-}
-DEBERTA_V3: dict[str, Any] = {
-    "relative_attention": True,
-    "pos_att_type": ["p2c", "c2p"],
-    "share_att_key": True,
-    "position_buckets": 16,
-    "position_biased_input": False,
-    "norm_rel_ebd": "layer_norm",
-}
-ENCODERS: dict[str, PretrainedConfig] = {
-    "bert": BertConfig(**SMALL),
-    "distilbert": DistilBertConfig(
-        vocab_size=120, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=64
-    ),
-    "deberta": DebertaV2Config(**SMALL, **DEBERTA_V3),
-    "roberta": RobertaConfig(**SMALL),
-    "electra": ElectraConfig(**SMALL, embedding_size=16),
-    "modernbert": ModernBertConfig(**SMALL, pad_token_id=0, cls_token_id=1, sep_token_id=2),
-}
 ALL = [
     {"kind": "none"},
     {"kind": "full"},
@@ -76,71 +39,26 @@ ALL = [
 ]
 
 
-def tuning(**fields: object) -> Tuning:
-    return TypeAdapter(Tuning).validate_python(fields)
-
-
-def encoder(name: str = "bert") -> PreTrainedModel:
-    torch.manual_seed(0)
-    return AutoModelForQuestionAnswering.from_config(copy.deepcopy(ENCODERS[name]))
-
-
-def batch(name: str = "bert") -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    ids = torch.randint(5, 120, (3, 12), generator=generator)
-    mask = torch.ones_like(ids)
-    mask[2, 8:] = 0
-    ids[2, 8:] = 0
-    rows = {"input_ids": ids, "attention_mask": mask}
-    if name in ("bert", "electra"):
-        rows["token_type_ids"] = (torch.arange(12) >= 5).long().expand(3, 12)
-    return rows
-
-
-def tuned(name: str = "bert", *, seed: int = 0, **fields: Any) -> TunedModel:
-    return apply_tuning(
-        encoder(name), tuning(**fields), task="question-answering", total_steps=4, seed=seed
-    )
-
-
-def train(model: TunedModel, rows: dict[str, Tensor], *, steps: int = 4) -> None:
-    groups = model.parameter_groups(learning_rate=1e-2, weight_decay=0.01)
-    if not groups:
-        return
-    optimizer = torch.optim.AdamW(groups)
-    model.model.train()
-    for step in range(1, steps + 1):
-        output = model.model(**rows)
-        both = torch.cat((output.start_logits, output.end_logits))
-        torch.nn.functional.cross_entropy(both, torch.tensor([2, 3, 4] * 2)).backward()
-        model.after_backward()
-        optimizer.step()
-        model.after_step(step)
-        optimizer.zero_grad()
-    model.model.eval()
-
-
-@torch.no_grad()
-def scores(model: torch.nn.Module, rows: dict[str, Tensor]) -> Tensor:
-    output = model.eval()(**rows)
-    return torch.stack((output.start_logits, output.end_logits))
-
-
 @pytest.mark.parametrize("fields", ALL, ids=str)
 def test_a_trained_model_is_stored_and_comes_back_the_same(
     fields: dict[str, Any], tmp_path: Path
 ) -> None:
     rows = batch()
     model = tuned(**fields)
-    before = scores(model.model, rows)
+    before = logits(model, rows)
     train(model, rows)
-    after = scores(model.model, rows)
-    assert after.shape == (2, 3, 12)
+    after = logits(model, rows)
+    assert after.shape == (3, 12, 2)
     assert (fields["kind"] == "none") == torch.equal(before, after)
 
-    model.save(tmp_path / "stored")
-    again = load_tuned(encoder(), tmp_path / "stored", tuning(**fields))
-    torch.testing.assert_close(scores(again, rows), after, rtol=0, atol=1e-5)
+    if model.stored == "nothing":
+        with pytest.raises(TuningError, match="Nothing was trained"):
+            model.save(tmp_path)
+        return
+    folder = model.save(tmp_path)
+    assert folder == tmp_path / model.stored
+    again = load_tuned(encoder(), folder, tuning(**fields))
+    torch.testing.assert_close(logits(again, rows), after, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -160,15 +78,13 @@ def test_all_linear_reaches_every_linear_layer_but_the_head(name: str) -> None:
     }
     assert adapted == linear
     assert len(linear) >= 8
-    assert all(any(f".{part}." in entry for entry in model.expected) for part in model.head)
+    assert all(any(f".{part}." in entry for entry in model.expected) for part in head_names(plain))
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_an_untrained_adapter_changes_nothing(name: str) -> None:
-    rows = batch(name)
-    torch.testing.assert_close(
-        scores(tuned(name, kind="lora").model, rows), scores(encoder(name), rows), rtol=0, atol=0
-    )
+    plain, lora = tuned(name, kind="none"), tuned(name, kind="lora")
+    assert torch.equal(logits(lora, batch()), logits(plain, batch()))
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -178,12 +94,11 @@ def test_virtual_tokens_shift_no_position_and_ignore_padding(name: str, kind: st
         with pytest.raises(TuningError, match="past keys and values"):
             tuned(name, kind=kind)
         return
-    rows = batch(name)
+    rows = batch()
     model = tuned(name, kind=kind, virtual_tokens=7)
     train(model, rows)
-    padded = scores(model.model, rows)[:, 2, :8]
-    alone = {key: value[2:, :8] for key, value in rows.items() if key != "attention_mask"}
-    torch.testing.assert_close(padded, scores(model.model, alone)[:, 0], rtol=0, atol=1e-5)
+    alone = model.span_logits(rows["input_ids"][2:, :8], None, rows["token_type_ids"][2:, :8])
+    torch.testing.assert_close(logits(model, rows)[2, :8], alone[0], rtol=0, atol=1e-5)
 
 
 def test_prefix_keys_and_values_equal_those_of_real_tokens_in_front() -> None:
@@ -200,7 +115,7 @@ def test_prefix_keys_and_values_equal_those_of_real_tokens_in_front() -> None:
         "attention_mask": torch.nn.functional.pad(rows["attention_mask"], (3, 0), value=1),
         "token_type_ids": torch.nn.functional.pad(rows["token_type_ids"], (3, 0)),
     }
-    wanted = scores(plain, whole)[:, :, 3:]
+    wanted = logits(apply_tuning(plain, tuning(kind="none"), total_steps=1, seed=0), whole)[:, 3:]
     with torch.no_grad():
         attention = plain.bert.encoder.layer[0].attention.self
         hidden = plain.bert.embeddings(front)
@@ -208,12 +123,11 @@ def test_prefix_keys_and_values_equal_those_of_real_tokens_in_front() -> None:
     model = apply_tuning(
         plain,
         tuning(kind="prefix", virtual_tokens=3),
-        task="question-answering",
         total_steps=1,
         seed=0,
     )
     model.model.get_parameter("adapted.prompt_encoder.default.embedding.weight").data.copy_(held)
-    torch.testing.assert_close(scores(model.model, rows), wanted, rtol=0, atol=1e-6)
+    torch.testing.assert_close(logits(model, rows), wanted, rtol=0, atol=1e-6)
 
 
 def test_token_types_reach_the_model() -> None:
@@ -221,8 +135,8 @@ def test_token_types_reach_the_model() -> None:
     for kind in ("lora", "prompt", "prefix", "ia3"):
         model = tuned(kind=kind)
         rows = batch()
-        without = {key: value for key, value in rows.items() if key != "token_type_ids"}
-        assert not torch.equal(scores(model.model, rows), scores(model.model, without)), kind
+        without = model.span_logits(rows["input_ids"], rows["attention_mask"], None)
+        assert not torch.equal(logits(model, rows), without), kind
 
 
 def test_the_published_distilbert_counts() -> None:
@@ -233,11 +147,10 @@ def test_the_published_distilbert_counts() -> None:
     lora = apply_tuning(
         model,
         tuning(kind="lora", rank=8, targets=["q_lin", "v_lin"]),
-        task="question-answering",
         total_steps=1,
         seed=0,
     )
-    counts = {name: value.numel() for name, value in lora.expected_parameters().items()}
+    counts = {name: value.numel() for name, value in lora.trained_parameters().items()}
     assert sum(count for name, count in counts.items() if "lora_" in name) == 147_456
     assert sum(count for name, count in counts.items() if "qa_outputs" in name) == 1_538
     assert sum(counts.values()) == 148_994
@@ -252,14 +165,14 @@ def test_the_same_seed_gives_the_same_start_and_disturbs_no_other_random_numbers
     encoder()
     assert torch.equal(drawn, torch.rand(3))
     name = next(entry for entry in one.expected if "lora_A" in entry)
-    first, same, other = (model.expected_parameters()[name] for model in (one, two, three))
+    first, same, other = (model.trained_parameters()[name] for model in (one, two, three))
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
 
 
 def test_lora_plus_gives_b_its_own_rate_and_vectors_no_decay() -> None:
     model = tuned(kind="lora", plus_ratio=16)
-    groups = model.parameter_groups(learning_rate=1e-4, weight_decay=0.1)
+    groups = model.parameter_groups(1e-4, 0.1)
     names = {id(value): name for name, value in model.model.named_parameters()}
     seen = {
         names[id(value)]: (group["lr"], group["weight_decay"])
@@ -275,7 +188,7 @@ def test_lora_plus_gives_b_its_own_rate_and_vectors_no_decay() -> None:
 def test_adalora_ranks_are_shared_out_and_its_penalty_has_a_gradient() -> None:
     model = tuned(kind="adalora", options={"init_r": 6, "target_r": 2})
     model.after_backward()
-    assert any(value.grad is not None for value in model.expected_parameters().values())
+    assert any(value.grad is not None for value in model.trained_parameters().values())
     train(model, batch())
     ranks = cast("AdaLoraConfig", model.adapted.active_peft_config).rank_pattern
     assert ranks
@@ -306,7 +219,7 @@ def test_what_does_not_fit_is_told(fields: dict[str, Any], message: str) -> None
 
 def test_too_many_virtual_tokens_are_told() -> None:
     with pytest.raises(TuningError, match="64 positions") as caught:
-        scores(tuned(kind="prompt", virtual_tokens=60).model, batch())
+        logits(tuned(kind="prompt", virtual_tokens=60), batch())
     assert "model.max_length=4" in caught.value.hint
 
 

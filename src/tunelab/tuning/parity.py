@@ -1,0 +1,148 @@
+"""Proof that what was stored is what was trained: loaded again, it says the same; merged, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tunelab.errors import RecordError
+from tunelab.recipe.schema import LoraTuning
+from tunelab.records import Proof
+from tunelab.tuning.apply import load_tuned
+from tunelab.tuning.model import TunedModel
+
+RELOAD_TOLERANCE = 1e-5
+"""Of the largest logit, in float32; what is stored as it is comes back bit for bit."""
+MERGE_TOLERANCE = 1e-4
+"""Of the largest logit, in float32: W + sBA is rounded once, Wx + sB(Ax) at each step."""
+COARSE_TOLERANCE = 0.05
+"""Of the largest logit, where the weights are stored in less than float32."""
+
+Logits = Callable[[TunedModel], Tensor]
+
+
+def reload_proofs(
+    tuned: TunedModel, folder: Path, fresh_base: Callable[[], PreTrainedModel], logits: Logits
+) -> list[Proof]:
+    """Compare the trained model with what a user will load.
+
+    Args:
+        tuned: the trained model.
+        folder: where `tuned.save` put it.
+        fresh_base: loads the checkpoint as it was before tuning, on the same device.
+        logits: logits of a model on a given batch, in evaluation mode and without autocast, so
+            that differences are those of the weights.
+    """
+    trained = logits(tuned)
+    acts = [_acts(tuned, logits)] if tuned.stored == "adapter" else []
+    try:
+        loaded = load_tuned(fresh_base(), folder, tuned.tuning)
+    except RecordError as error:
+        return [*acts, _stored(held=False, found=error.problem)]
+    return [
+        *acts,
+        _reloaded(tuned, loaded, trained, logits(loaded)),
+        *_merged(loaded, trained, logits),
+    ]
+
+
+def _acts(tuned: TunedModel, logits: Logits) -> Proof:
+    """The adapter, not the head alone, has an effect: the backbone's output depends on it."""
+    with _last_hidden_states(tuned) as seen:
+        logits(tuned)
+        with tuned.adapter_off():
+            logits(tuned)
+    on, off = seen
+    difference = float((on[:, -off.shape[1] :] - off).abs().max())
+    return Proof(
+        name="the adapter acts",
+        held=difference > 0,
+        found="Switching the adapter off changes the backbone's last hidden states by up to "
+        f"{difference:.3g} (largest state {float(off.abs().max()):.3g}).",
+        remedy="The head alone was trained. Look at the proofs of gradients and movement.",
+    )
+
+
+def _reloaded(tuned: TunedModel, loaded: TunedModel, trained: Tensor, again: Tensor) -> Proof:
+    held, found = _compare(trained, again, _tolerance(tuned, RELOAD_TOLERANCE))
+    if not held:
+        stored = dict(loaded.model.named_parameters())
+        lost = [
+            name
+            for name, tensor in tuned.model.named_parameters()
+            if name in tuned.expected
+            and not (name in stored and torch.equal(stored[name].to(tensor.device), tensor))
+        ]
+        found += f" Tensors that differ: {', '.join(lost[:4])} ({len(lost)} in all)."
+    return _stored(held=held, found=f"Loaded again: {found}")
+
+
+def _stored(*, held: bool, found: str) -> Proof:
+    return Proof(
+        name="the stored weights are the trained ones",
+        held=held,
+        found=found,
+        remedy="Do not use what was stored. The head must be stored with the adapter "
+        "(modules_to_save), and the checkpoint must be the one that was tuned.",
+    )
+
+
+def _merged(loaded: TunedModel, trained: Tensor, logits: Logits) -> list[Proof]:
+    """Merging, where the method can be merged; LoRA always can."""
+    if loaded.stored != "adapter" or loaded.virtual_tokens:
+        return []
+    try:
+        merged = cast("Any", loaded.adapted.base_model).merge_and_unload()
+    except (NotImplementedError, AttributeError, TypeError, ValueError):
+        if isinstance(loaded.tuning, LoraTuning):
+            raise
+        return []  # PEFT cannot merge this method
+    again = logits(TunedModel(merged, loaded.tuning, frozenset()))
+    held, found = _compare(trained, again, _tolerance(loaded, MERGE_TOLERANCE))
+    return [
+        Proof(
+            name="the merged model says the same",
+            held=held,
+            found=f"Merged into the checkpoint: {found}",
+            remedy="Use the adapter on its checkpoint rather than a merged model.",
+        )
+    ]
+
+
+def _tolerance(tuned: TunedModel, exact: float) -> float:
+    return exact if tuned.checkpoint.dtype == torch.float32 else COARSE_TOLERANCE
+
+
+def _compare(trained: Tensor, again: Tensor, tolerance: float) -> tuple[bool, str]:
+    """Whether two sets of logits agree where both are finite (padding is -inf), and a sentence."""
+    real = trained.isfinite()
+    first, second = trained[real].double(), again[real].double()
+    scale = float(first.abs().max())
+    difference = float((first - second).abs().max())
+    if difference == 0:
+        return True, f"the same {first.numel()} logits, bit for bit."
+    allowed = tolerance * scale
+    return difference <= allowed, (
+        f"{first.numel()} logits differ by up to {difference:.2g} (allowed {allowed:.2g}, "
+        f"{tolerance:g} of the largest, {scale:.3g})."
+    )
+
+
+@contextmanager
+def _last_hidden_states(tuned: TunedModel) -> Iterator[list[Tensor]]:
+    seen: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Any) -> None:
+        seen.append(output[0].detach().float())
+
+    handle = tuned.checkpoint.base_model.register_forward_hook(keep)
+    try:
+        yield seen
+    finally:
+        handle.remove()
