@@ -17,6 +17,7 @@ from typing import assert_never
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from transformers import PreTrainedModel
 
 from tunelab.data import TaskData, examples_digest, load_task
 from tunelab.errors import DivergedError, Interrupted, ProofError, TunelabError
@@ -198,12 +199,13 @@ class _Run:
 
         def logits(model: TunedModel) -> torch.Tensor:
             model.model.eval()
-            with torch.inference_mode(), accelerator.autocast():
+            with torch.inference_mode():  # without autocast: what differs is the weights
                 return span_logits(model, rows)
 
-        def fresh_base() -> torch.nn.Module:
-            loaded = load_encoder(self.recipe.model, seed=self.recipe.seed)
-            return loaded.model.to(accelerator.device)
+        def fresh_base() -> PreTrainedModel:
+            loaded = load_encoder(self.recipe.model, seed=self.recipe.seed).model
+            torch.nn.Module.to(loaded, accelerator.device)
+            return loaded
 
         return reload_proofs(tuned, folder, fresh_base, logits)
 

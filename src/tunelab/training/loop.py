@@ -99,6 +99,7 @@ def train(
         batch = list(chain.from_iterable(windows[example] for example in chosen))
 
         loss = _accumulate(tuned, batch, settings, accelerator, pad_id)
+        tuned.after_backward()
         watch.after_backward()
         norm = float(accelerator.clip_grad_norm_(list(trained.values()), settings.max_grad_norm))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
