@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +38,20 @@ def read_squad(path: Path) -> list[Example]:
     return examples
 
 
-def read_json(path: Path) -> Any:
-    """Read a .json or .json.gz file; problems are told with line and column."""
+def read_json(
+    path: Path, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
+    """Read a .json or .json.gz file; problems are told with line and column.
+
+    `object_pairs_hook` makes a value of the pairs of a JSON object, as in `json.loads`.
+    """
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=object_pairs_hook)
     except FileNotFoundError as error:
         raise DataError(
-            f"There is no data file {path}.",
+            f"There is no file {path}.",
             hint="Check the path; relative paths in a recipe are relative to the recipe file.",
         ) from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
