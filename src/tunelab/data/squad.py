@@ -51,7 +51,7 @@ def read_json(
         return json.loads(text, object_pairs_hook=object_pairs_hook)
     except FileNotFoundError as error:
         raise DataError(
-            f"There is no file {path}.",
+            f"There is no data file {path}.",
             hint="Check the path; relative paths in a recipe are relative to the recipe file.",
         ) from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:

@@ -38,6 +38,7 @@ Gold = Mapping[str, Sequence[str]]
 """Question id -> texts of its gold answers, none if it has no answer; in the order of the data."""
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)  # ASCII alone: a dash such as – stays
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -55,10 +56,8 @@ class SquadScore:
     """(N,) 0 or 1."""
     f1: Floats
     """(N,) 0 to 1."""
-    has_answer: NDArray[np.bool_]
+    has_answer: Mask
     """(N,)"""
-    figures: dict[str, float]
-    """Under the official names; in percent, but `total` counts questions."""
     tuned_on_test: dict[str, float]
     """best_exact, best_f1 and their thresholds: chosen on the very questions they are about."""
     strict: dict[str, float]
@@ -67,6 +66,36 @@ class SquadScore:
     """Ids of the data that were not predicted."""
     extra: tuple[str, ...]
     """Predicted ids that are not in the data; ignored."""
+
+    def parts(self) -> dict[str, tuple[Mask, Floats]]:
+        """Official name -> the rows that the figure is about, and the scores of all rows."""
+        everything = np.ones_like(self.has_answer)
+        match self.version:
+            case "1.1":
+                return {"exact_match": (everything, self.exact), "f1": (everything, self.f1)}
+            case "2.0":
+                parts: dict[str, tuple[Mask, Floats]] = {}
+                for prefix, rows in (
+                    ("", everything),
+                    ("HasAns_", self.has_answer),
+                    ("NoAns_", ~self.has_answer),
+                ):
+                    if rows.any():
+                        parts[f"{prefix}exact"] = (rows, self.exact)
+                        parts[f"{prefix}f1"] = (rows, self.f1)
+                return parts
+            case _:
+                assert_never(self.version)
+
+    def figures(self) -> dict[str, float]:
+        """The figures under their official names, in percent; a `total` counts questions."""
+        figures: dict[str, float] = {}
+        for name, (rows, scores) in self.parts().items():
+            count = int(rows.sum())
+            figures[name] = _percent(scores[rows], count)
+            if self.version == "2.0" and name.endswith("f1"):
+                figures[name.removesuffix("f1") + "total"] = count
+        return figures
 
 
 @lru_cache(maxsize=1 << 16)
@@ -135,7 +164,6 @@ def score_squad(
         exact=exact,
         f1=f1,
         has_answer=has_answer,
-        figures=_figures(exact, f1, has_answer, version),
         tuned_on_test=tuned,
         strict={"exact": _percent(exact, count), "f1": _percent(f1, count)}
         if missing and version == "2.0"
@@ -164,29 +192,6 @@ def _bag_f1(words: list[str], wanted: list[str], version: SquadVersion) -> float
     precision = same / len(words)
     recall = same / len(wanted)
     return (2 * precision * recall) / (precision + recall)
-
-
-def _figures(
-    exact: Floats, f1: Floats, has_answer: NDArray[np.bool_], version: SquadVersion
-) -> dict[str, float]:
-    match version:
-        case "1.1":
-            return {
-                "exact_match": _percent(exact, len(exact)),
-                "f1": _percent(f1, len(f1)),
-            }
-        case "2.0":
-            figures: dict[str, float] = {}
-            everything = np.ones_like(has_answer)
-            for prefix, part in (("", everything), ("HasAns_", has_answer), ("NoAns_", ~has_answer)):
-                count = int(part.sum())
-                if count:
-                    figures[f"{prefix}exact"] = _percent(exact[part], count)
-                    figures[f"{prefix}f1"] = _percent(f1[part], count)
-                    figures[f"{prefix}total"] = count
-            return figures
-        case _:
-            assert_never(version)
 
 
 def _sweep(
