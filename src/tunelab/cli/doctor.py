@@ -1,0 +1,79 @@
+"""`tunelab doctor`: what the model will see, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tunelab.doctor.examination import Examination, Sight
+
+_SIGNS = {"error": ("red", "ERROR"), "warning": ("yellow", "WARNING"), "fact": ("green", "ok")}
+
+
+def doctor(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML).", show_default=False)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[key.path=value ...]", help="Settings laid over the recipe."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Check the data of RECIPE and show what the model sees, the target marked; trains nothing.
+
+    Exits with 1 if anything would teach something wrong or spoil a score.
+    """
+    from tunelab.doctor.examination import examine
+    from tunelab.recipe import expand, read_recipe
+
+    # the variants of a grid that change what is seen: each is examined once
+    runs = {
+        (run.task.model_dump_json(), run.model.model_dump_json()): run
+        for run in expand(read_recipe(recipe, overrides or ()))
+    }
+    examinations = [examine(run) for run in runs.values()]
+    if as_json:
+        typer.echo(f"[{','.join(e.model_dump_json() for e in examinations)}]")
+    else:
+        for examination in examinations:
+            _show(examination)
+    if not all(examination.healthy for examination in examinations):
+        raise typer.Exit(1)
+
+
+def _show(examination: Examination) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for finding in examination.findings:
+        colour, sign = _SIGNS[finding.severity]
+        console.print(Text.assemble((f"{sign:8}", colour), f"{finding.name}: {finding.found}"))
+        if finding.ids:
+            console.print(Text(f"        {', '.join(finding.ids)}", style="dim"))
+        if finding.remedy:
+            console.print(Text(f"        {finding.remedy}"))
+    for sight in examination.sights:
+        console.print(Text(f"\nWhat the model sees of '{sight.id}'; [[target]]:", style="bold"))
+        console.print(_coloured(sight))
+
+
+def _coloured(sight: Sight) -> Text:
+    """Tokens with spaces between; the target stands in colour and in [[ ]]."""
+    from rich.text import Text
+
+    line = Text()
+    inside = False
+    for token in sight.tokens:
+        if token.target and not inside:
+            line.append("[[", style="bold green")
+        if inside and not token.target:
+            line = line[: len(line) - 1]
+            line.append("]] ", style="bold green")
+        inside = token.target
+        line.append(token.text + " ", style="bold green" if token.target else "")
+    return line

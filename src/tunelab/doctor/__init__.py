@@ -1,0 +1,1 @@
+"""Looks at what a model will see and learn, before it does."""
