@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.data import load_task
-from tunelab.errors import RecordError, TunelabError
+from tunelab.errors import TunelabError
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.recipe import Recipe, digest, dump, expand, labels, trials, with_settings
 from tunelab.records import Manifest, RunDirectory, write_atomically
@@ -30,7 +30,7 @@ class Planned:
 
 
 def run_experiment(recipe: Recipe, out: Path, *, quiet: bool = False) -> list[Manifest]:
-    """Do what is missing in `out`; returns the manifests of all runs in the order of the grid.
+    """Do what is missing in `out`; returns the manifests of all runs, in the order they are done.
 
     A run that failed is tried again; a finished one is kept.
 
@@ -46,9 +46,12 @@ def run_experiment(recipe: Recipe, out: Path, *, quiet: bool = False) -> list[Ma
         write_atomically(out / "recipe.yaml", dump(recipe))
         found = [_searched(run, out / SEARCH, workers, display, quiet) for run in runs]
         planned = plan_runs([run for run, _ in found], labels(runs), out)
+        # all methods with one seed before the next seed: a study that is stopped early compares
+        order = sorted(range(len(runs)), key=lambda index: runs[index].seed)
         manifests: list[Manifest] = []
-        for number, (item, (_, settings)) in enumerate(zip(planned, found, strict=True), start=1):
-            display.say(f"run {number} of {len(planned)}: {item.directory.path.name}")
+        for number, index in enumerate(order, start=1):
+            item, (_, settings) = planned[index], found[index]
+            display.say(f"run {number} of {len(order)}: {item.directory.path.name}")
             manifests.append(_do(item, workers, quiet=quiet, search=settings))
     return manifests
 
@@ -105,10 +108,7 @@ def _do(
     item: Planned, workers: Workers, *, quiet: bool, search: dict[str, float] | None
 ) -> Manifest:
     """The manifest of a finished run, done now if it is missing."""
-    try:
-        manifest = item.directory.read_manifest()
-    except RecordError:
-        manifest = None  # missing, or half-written by a crash: the run is done (again)
+    manifest = item.directory.read_manifest() if item.directory.manifest.exists() else None
     if manifest is None or manifest.status != "ok":
         manifest = workers.run(item.recipe, item.label, item.directory, quiet=quiet)
     if manifest.search != search:
