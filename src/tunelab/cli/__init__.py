@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from tunelab import __version__
-from tunelab.cli import score
+from tunelab.cli import demo, doctor, listing, run, score
 from tunelab.errors import TunelabError
 
 app = typer.Typer(
@@ -22,7 +22,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("doctor")(doctor.doctor)
 app.command("score")(score.score)
+app.command("tasks")(listing.tasks)
+app.command("models")(listing.models)
 
 
 def _version(wanted: bool) -> None:

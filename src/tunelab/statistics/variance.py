@@ -52,6 +52,8 @@ class Variance:
         """
         from scipy.special import stdtrit
 
+        if self.total == 0:  # every item scored the same
+            return float(stdtrit(self.clusters_df, probability))
         quantile = self.clusters * float(stdtrit(self.clusters_df, probability))
         if self.seeds > 0:
             quantile += self.seeds * float(stdtrit(self.seeds_df, probability))
