@@ -56,9 +56,7 @@ def test_a_smaller_limit_takes_a_prefix(sizes: list[list[int]]) -> None:
 
 
 @given(shapes, st.floats(0.05, 0.4))
-def test_validation_shares_no_paragraph_with_training(
-    sizes: list[list[int]], share: float
-) -> None:
+def test_validation_shares_no_paragraph_with_training(sizes: list[list[int]], share: float) -> None:
     everything = examples(sizes)
     try:
         split = split_validation(everything, share)

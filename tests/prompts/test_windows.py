@@ -68,7 +68,9 @@ def test_a_window_with_the_answer_points_at_its_text(data: st.DataObject) -> Non
 
 
 def test_a_question_without_an_answer_points_at_cls() -> None:
-    (window,) = encode_windows([example(WORDS[:5], 1, 0)], TOKENIZER, Model(max_length=32, stride=4))
+    (window,) = encode_windows(
+        [example(WORDS[:5], 1, 0)], TOKENIZER, Model(max_length=32, stride=4)
+    )
     assert window.target == (window.null_position, window.null_position) == (0, 0)
     assert not window.answered
 

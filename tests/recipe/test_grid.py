@@ -58,7 +58,7 @@ def test_equal_runs_appear_once() -> None:
 
 
 def test_a_wrong_axis_is_told() -> None:
-    with pytest.raises(RecipeError, match="no setting 'training.epoch'"):
+    with pytest.raises(RecipeError, match=r"no setting 'training\.epoch'"):
         expand(recipe(grid={"training.epoch": [1]}))
 
 

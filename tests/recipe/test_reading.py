@@ -34,7 +34,7 @@ def test_paths_are_relative_to_the_file_and_may_hold_variables(
     recipe = read_recipe(recipe_file)
     assert recipe.task.version == "1.1"
     assert recipe.task.train == (str(recipe_file.parent.resolve() / "data/train.json"),)
-    assert recipe.task.test == ("/squad/dev.json.gz",)
+    assert recipe.task.test == ("$SQUAD_HOME/dev.json.gz",)
 
 
 def test_a_variable_that_is_not_set_is_named(

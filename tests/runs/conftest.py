@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tunelab.data.reading import generate
 
 

@@ -62,8 +62,14 @@ def test_a_grid_is_trained_scored_and_tabled(small_recipe: Path, tmp_path: Path)
 
 def result(directory: RunDirectory) -> dict[str, object]:
     """All that a run leaves but times."""
-    steps = [step.model_dump(exclude={"seconds", "peak_memory_bytes"}) for step in directory.read_steps()]
-    weights = [file for folder in (directory.adapter, directory.model) for file in folder.glob("*.safetensors")]
+    steps = [
+        step.model_dump(exclude={"seconds", "peak_memory_bytes"}) for step in directory.read_steps()
+    ]
+    weights = [
+        file
+        for folder in (directory.adapter, directory.model)
+        for file in folder.glob("*.safetensors")
+    ]
     return {
         "steps": steps,
         "predictions": directory.predictions.read_bytes(),

@@ -18,7 +18,9 @@ def tasks(as_json: JsonOption = False) -> None:
     """List the kinds of task, and the data set that tunelab generates."""
     from tunelab.data.reading import SPLITS
 
-    _print(TASKS | {f"reading/{split}": "generated, in SQuAD 2.0 form" for split in SPLITS}, as_json)
+    _print(
+        TASKS | {f"reading/{split}": "generated, in SQuAD 2.0 form" for split in SPLITS}, as_json
+    )
 
 
 def models(as_json: JsonOption = False) -> None:

@@ -15,7 +15,7 @@ from tunelab.data.example import Answer, Example, misplaced_answers, text_hash
 from tunelab.data.splits import shared_paragraphs, split_validation, take_limit
 from tunelab.data.squad import parse_squad, read_squad, refuse_duplicates
 from tunelab.errors import DataError, did_you_mean
-from tunelab.recipe import Task
+from tunelab.recipe import Task, expand_variables
 
 Part = Literal["train", "test"]
 
@@ -68,6 +68,7 @@ def load_sources(names: Sequence[str], *, part: Part) -> list[Example]:
 def _load(name: str, part: Part) -> list[Example]:
     if name == "reading" or name.startswith("reading/"):
         return _load_reading(name, part)
+    name = expand_variables(name)
     path = Path(name)
     if path.exists() or name.endswith((".json", ".gz")) or name.startswith((".", "/")):
         return read_squad(path)

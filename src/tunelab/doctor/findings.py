@@ -41,7 +41,9 @@ def examine_answers(part: str, examples: Sequence[Example]) -> list[Finding]:
     """Answers that do not stand at their offset in the context."""
     wrong = misplaced_answers(examples)
     if not wrong:
-        return [_fact("offsets", f"{part}: all {_answers(examples)} answers stand at their offset.")]
+        return [
+            _fact("offsets", f"{part}: all {_answers(examples)} answers stand at their offset.")
+        ]
     example, answer = wrong[0]
     stands = example.context[max(answer.start, 0) :][: max(len(answer.text), 1)]
     return [

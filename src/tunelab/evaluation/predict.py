@@ -10,8 +10,8 @@ from tunelab.data import Example
 from tunelab.evaluation.spans import WindowLogits, read_spans
 from tunelab.prompts.passes import Pass, cut_passes, pad_pass
 from tunelab.prompts.windows import Window
-from tunelab.records import Prediction
 from tunelab.recipe import Evaluation
+from tunelab.records import Prediction
 
 SpanModel = Callable[[Pass], torch.Tensor]
 """A pass of B windows of L tokens -> (B, L, 2) float32 start and end logits."""

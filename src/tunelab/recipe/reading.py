@@ -136,7 +136,7 @@ def _set(tree: RawRecipe, path: Sequence[str], value: object) -> None:
 
 
 def _resolve_paths(raw: RawRecipe, base: Path) -> RawRecipe:
-    """Make the paths of data files and checkpoints absolute; hub ids and names stay."""
+    """Make paths of data files and checkpoints absolute; hub ids, names and $VARIABLE/... stay."""
 
     def resolve(value: object) -> object:
         match value:
@@ -161,16 +161,29 @@ def _resolve_paths(raw: RawRecipe, base: Path) -> RawRecipe:
 
 
 def _resolve_path(text: str, base: Path) -> str:
-    expanded = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 - keeps "./" to look at
-    if "$" in expanded:
-        variable = expanded[expanded.index("$") :].split("/")[0]
+    if text.startswith("$"):
+        expand_variables(text)  # told now, not when the data are needed
+        return text
+    expanded = os.path.expanduser(text)  # noqa: PTH111 - keeps "./" to look at
+    path = base / expanded
+    looks_like_path = expanded.startswith((".", "/")) or expanded.endswith((".json", ".gz"))
+    return str(path.resolve()) if looks_like_path or path.exists() else expanded
+
+
+def expand_variables(text: str) -> str:
+    """Put the value of the environment variable that a path begins with.
+
+    Raises:
+        RecipeError: the variable is not set.
+    """
+    expanded = os.path.expandvars(text)
+    if expanded.startswith("$"):
+        variable = expanded.split("/")[0]
         raise RecipeError(
             f"The path '{text}' names {variable}, which is not set.",
             hint=f"export {variable.strip('${}')}=FOLDER, or write the path out.",
         )
-    path = base / expanded
-    looks_like_path = expanded.startswith((".", "/")) or expanded.endswith((".json", ".gz"))
-    return str(path.resolve()) if looks_like_path or path.exists() else expanded
+    return expanded
 
 
 def _explain(detail: Any) -> tuple[str, str]:

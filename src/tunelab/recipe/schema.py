@@ -36,7 +36,11 @@ class Task(Settings):
     version: Annotated[Literal["1.1", "2.0"], BeforeValidator(_as_text)] = "2.0"
     """1.1: every question has an answer in the text. 2.0: some have none."""
     train: Names = ("reading",)
-    """Files (.json or .json.gz), hub ids, or `reading`; a list joins them."""
+    """Files (.json or .json.gz), hub ids, or `reading`; a list joins them.
+
+    A path may begin with an environment variable. It stays as it is written, so that a run is the
+    same run wherever its data lie.
+    """
     test: Names = ("reading",)
     """Likewise. Never used for any choice."""
     train_limit: int | None = Field(default=None, ge=1)
@@ -56,6 +60,8 @@ class Model(Settings):
     """Branch, tag or commit of a hub id."""
     dtype: Literal["f32", "bf16", "bf16-true"] = "f32"
     """bf16: autocast, weights and optimiser state stay float32. bf16-true: everything bfloat16."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Replaces all dropout rates of the checkpoint; on a CPU, 0 makes training much faster."""
     max_length: int = Field(default=384, ge=16)
     """Tokens of one window: question, a part of the context, and the special tokens."""
     stride: int = Field(default=128, ge=0)

@@ -51,7 +51,7 @@ class Answering:
                 windows,
                 self.recipe.evaluation,
                 tokens_per_pass=TOKENS_PER_PASS,
-                pad_id=self.encoder.tokenizer.pad_token_id,
+                pad_id=self.encoder.pad_id,
                 device=self.accelerator.device,
                 advance=lambda count: advance(count, ""),
             )

@@ -20,7 +20,7 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel
 
 from tunelab.data import TaskData, examples_digest, load_task
-from tunelab.errors import DivergedError, Interrupted, ProofError, TunelabError
+from tunelab.errors import DivergedError, Interrupted, TunelabError
 from tunelab.evaluation.scores import squad_scores
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.models.encoder import Encoder, load_encoder, weights_digest
@@ -35,6 +35,7 @@ from tunelab.training.loop import Hooks, span_logits, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning, reload_proofs
+from tunelab.tuning.proofs import raise_unless_held
 
 
 def execute(
@@ -159,13 +160,13 @@ class _Run:
                 recipe.training,
                 accelerator=accelerator,
                 seed=recipe.seed,
-                pad_id=encoder.tokenizer.pad_token_id,
+                pad_id=encoder.pad_id,
                 directory=self.directory,
                 watch=watch,
                 memory=self.memory,
                 hooks=Hooks(
                     validate=(lambda: answering.validation_f1(data.validation))
-                    if data.validation
+                    if data.validation and recipe.training.epochs > 1
                     else None,
                     advance=lambda step: advance(1, f"loss {step.loss:.3f}"),
                     stop=self.stop,
@@ -193,9 +194,7 @@ class _Run:
         accelerator: Accelerator,
     ) -> list[Proof]:
         """Whether what was saved, loaded again, says the same."""
-        rows = pad_pass(
-            windows[:8], pad_id=encoder.tokenizer.pad_token_id, device=accelerator.device
-        )
+        rows = pad_pass(windows[:8], pad_id=encoder.pad_id, device=accelerator.device)
 
         def logits(model: TunedModel) -> torch.Tensor:
             model.model.eval()
@@ -211,28 +210,21 @@ class _Run:
 
     def _prove(self, proofs: Sequence[Proof]) -> None:
         self.note(proofs=tuple(proofs))
-        failed = [proof for proof in proofs if not proof.held]
-        if failed:
-            raise ProofError(
-                f"The proof '{failed[0].name}' does not hold: {failed[0].found}",
-                hint=failed[0].remedy,
-            )
+        raise_unless_held(proofs)
 
     def _evaluate(self, data: TaskData, answering: Answering) -> None:
         """Predict and score what the recipe asks for, with a threshold from validation."""
         recipe = self.recipe
+        held_out = answering.answer(data.validation, "validation") if data.validation else []
+        threshold = answering.threshold(held_out)
         match recipe.evaluation.split:
             case "test":
-                examples = data.test
+                predictions = answering.answer(data.test, "test")
             case "validation":
-                examples = data.validation
+                predictions = held_out
             case _:
                 assert_never(recipe.evaluation.split)
-        validation = answering.answer(data.validation, "validation") if data.validation else []
-        threshold = answering.threshold(validation)
-        predictions = apply_threshold(
-            answering.answer(examples, recipe.evaluation.split), threshold
-        )
+        predictions = apply_threshold(predictions, threshold)
         self.directory.write_predictions(predictions)
         self.directory.write_scores(squad_scores(predictions, version=recipe.task.version))
         self.note(no_answer_threshold=threshold)

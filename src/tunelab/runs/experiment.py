@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.data import load_task
-from tunelab.errors import TunelabError
+from tunelab.errors import RecipeError, TunelabError
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.recipe import Recipe, digest, dump, expand, labels, trials, with_settings
 from tunelab.records import Manifest, RunDirectory, write_atomically
@@ -61,6 +61,16 @@ def check(runs: Sequence[Recipe]) -> None:
     for task in {run.task.model_dump_json(): run.task for run in runs}.values():
         load_task(task)
     for run in runs:
+        if run.evaluation.split == "validation" and run.task.validation == 0:
+            raise RecipeError(
+                "evaluation.split is validation, but task.validation is 0: nothing is held out.",
+                hint="Set task.validation=0.1, or evaluate on the test split.",
+            )
+        if run.search is not None and run.task.validation == 0:
+            raise RecipeError(
+                "search chooses on validation, but task.validation is 0: nothing is held out.",
+                hint="Set task.validation=0.1, or drop the search with search=null.",
+            )
         resolve_checkpoint(run.model.path)
         check_tuning(run.tuning)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the field's name for it
+import torch.nn.functional as F
 from accelerate import Accelerator
 
 from tunelab.errors import DivergedError, Interrupted
@@ -101,7 +101,8 @@ def train(
         loss = _accumulate(tuned, batch, settings, accelerator, pad_id)
         tuned.after_backward()
         watch.after_backward()
-        norm = float(accelerator.clip_grad_norm_(list(trained.values()), settings.max_grad_norm))
+        norm = accelerator.clip_grad_norm_(list(trained.values()), settings.max_grad_norm)
+        assert norm is not None  # it is, with DeepSpeed alone
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * rate_factor(index, total, settings)
         optimizer.step()
@@ -119,7 +120,7 @@ def train(
                 target_tokens=2 * len(batch),
                 loss=loss,
                 learning_rate=settings.learning_rate * rate_factor(index, total, settings),
-                grad_norm=norm,
+                grad_norm=float(norm),
                 seconds=time.perf_counter() - began,
                 peak_memory_bytes=memory.peak_bytes(),
             )

@@ -1,0 +1,84 @@
+"""Every setting of the recipe schema is read by the code that does the work.
+
+Attribute reads are recorded while runs of every kind of tuning go from data to scores. Reads by
+the recipe package itself (labels, digests) do not count, but for the grid and the search, whose
+work is done there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from tunelab.recipe import Recipe, Tuning, expand, labels, read_recipe, trials, validate
+from tunelab.recipe.schema import Search, Settings
+from tunelab.records import RunDirectory
+from tunelab.runs.execute import execute
+from tunelab.runs.experiment import check
+
+DONE_IN_THE_RECIPE_PACKAGE = {("Recipe", "grid"), ("Recipe", "search")} | {
+    ("Search", name) for name in Search.model_fields
+}
+READ_BY_THE_EXPERIMENT = {("Recipe", "name")}
+"""Title of the display and of the table: read where a whole grid is run (test_runs.py)."""
+
+
+def settings_classes() -> list[type[BaseModel]]:
+    tunings = [get_args(member)[0] for member in get_args(get_args(Tuning)[0])]
+    groups = {field.annotation for field in Recipe.model_fields.values()}
+    plain = [g for g in groups if isinstance(g, type) and issubclass(g, BaseModel)]
+    return [Recipe, Search, *plain, *tunings]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, str]]]:
+    seen: set[tuple[str, str]] = set()
+    original = Settings.__getattribute__
+
+    def recording(self: Settings, name: str) -> Any:
+        reader = sys._getframe(1).f_globals.get("__name__", "")
+        owner = type(self)
+        if name in owner.model_fields and reader.startswith("tunelab."):
+            place = (owner.__name__, name)
+            if not reader.startswith("tunelab.recipe") or place in DONE_IN_THE_RECIPE_PACKAGE:
+                seen.add(place)
+        return original(self, name)
+
+    monkeypatch.setattr(Settings, "__getattribute__", recording)
+    yield seen
+
+
+@pytest.mark.slow
+def test_no_setting_is_dead(
+    small_recipe: Path, tmp_path: Path, reads: set[tuple[str, str]]
+) -> None:
+    kinds = [
+        {"kind": "none"},
+        {"kind": "full"},
+        {"kind": "head"},
+        {"kind": "lora"},
+        {"kind": "prefix", "virtual_tokens": 3},
+        {"kind": "prompt", "virtual_tokens": 3},
+        {"kind": "vera", "options": {"r": 4}},
+    ]
+    base = read_recipe(small_recipe, ["grid=null", "training.epochs=1", "price_per_hour=1"])
+    raw = base.model_dump(mode="json")
+    search = {"over": {"seed": [0]}, "trials": 1, "train_limit": 10, "epochs": 1}
+    recipe = validate(raw | {"grid": {"tuning": kinds}, "search": search}, source="test")
+    runs = expand(recipe)
+    check(runs)
+    assert [len(trials(run)) for run in runs] == [1] * len(kinds)
+    for run, label in zip(runs, labels(runs), strict=True):
+        directory = RunDirectory(tmp_path / label)
+        execute(run, label, directory, quiet=True, stop=lambda: False)
+        assert directory.read_manifest().status == "ok", directory.read_manifest().message
+
+    declared = {
+        (owner.__name__, name) for owner in settings_classes() for name in owner.model_fields
+    }
+    assert declared - reads - READ_BY_THE_EXPERIMENT == set()
