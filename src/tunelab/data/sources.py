@@ -37,6 +37,14 @@ def load_task(task: Task) -> TaskData:
         DataError: a source cannot be read, an answer is not in its context, an unanswerable
             question stands in version 1.1, or nothing is left.
     """
+    match task.kind:
+        case "squad":
+            return _load_squad(task)
+        case _:
+            assert_never(task.kind)
+
+
+def _load_squad(task: Task) -> TaskData:
     sources = load_sources(task.train, part="train")
     test = load_sources(task.test, part="test")
     _check_answers(sources, task)

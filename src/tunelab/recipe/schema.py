@@ -213,10 +213,15 @@ class Recipe(Settings):
     name: str = Field(default="experiment", min_length=1)
     """Title of the tables."""
     task: Task = Task()
+    """What is learnt and tested."""
     model: Model = Model()
+    """What is tuned."""
     tuning: Tuning = LoraTuning(kind="lora")
+    """How it is tuned: a table with its `kind`."""
     training: Training = Training()
+    """How long and how fast."""
     evaluation: Evaluation = Evaluation()
+    """How answers are read off."""
     seed: int = Field(default=0, ge=0)
     """Initialisation, dropout and the order of the data, the same order for every method."""
     price_per_hour: float | None = Field(default=None, gt=0)
