@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunelab.data import read_squad
@@ -49,6 +49,7 @@ def test_the_best_gold_answer_counts() -> None:
     assert answer_f1("year 1905", gold) == pytest.approx(0.8)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3), st.sampled_from(["1.1", "2.0"]))
 def test_bounds_and_agreement(text: str, gold: list[str], version: SquadVersion) -> None:
     exact, f1 = (metric(text, gold, version=version) for metric in (answer_exact, answer_f1))
@@ -58,6 +59,7 @@ def test_bounds_and_agreement(text: str, gold: list[str], version: SquadVersion)
         assert f1 == 1.0
 
 
+@settings(deadline=None)
 @given(TEXTS.filter(normalise))
 def test_an_answer_equals_itself(text: str) -> None:
     assert answer_exact(text, [text]) == answer_f1(text, [text]) == 1.0
@@ -131,6 +133,7 @@ ITEMS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ITEMS, st.integers(0, 1000))
 def test_best_threshold_is_what_trying_every_threshold_finds(
     items: list[tuple[list[str], str]], seed: int

@@ -18,6 +18,9 @@ from tunelab.statistics.variance import Clusters, Floats, Variance, variance
 _POWER = 0.8
 """Chance that a study shows a difference which it is said to be able to show."""
 
+_NOTHING = 1e-9
+"""A standard error below this share of the values is rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -76,11 +79,10 @@ def mean_interval(values: ArrayLike, clusters: Sequence[str], *, level: float = 
         seeds=len(scores),
         items=len(contrast),
         clusters=len(groups.sizes),
-        reason=_obstacle(contrast, groups),
     )
-    if result.reason:
-        return result
-    spread = variance([scores], contrast, groups)
+    reason, spread = _variance([scores], contrast, groups)
+    if spread is None:
+        return replace(result, reason=reason)
     half = spread.critical(_upper(level)) * math.sqrt(spread.total)
     return replace(
         result,
@@ -108,11 +110,10 @@ def paired_difference(
         seeds=(len(first), len(second)),
         items=len(contrast),
         clusters=len(groups.sizes),
-        reason=_obstacle(contrast, groups),
     )
-    if result.reason:
-        return result
-    spread = variance([first, second], contrast, groups)
+    reason, spread = _variance([first, second], contrast, groups)
+    if spread is None:
+        return replace(result, reason=reason)
     error, critical = math.sqrt(spread.total), spread.critical(_upper(level))
     freedom = _degrees_of_freedom(spread, critical, level)
     return replace(
@@ -133,12 +134,16 @@ def _matrix(values: ArrayLike, clusters: Sequence[str]) -> Floats:
     return scores
 
 
-def _obstacle(contrast: Floats, groups: Clusters) -> str:
+def _variance(
+    methods: Sequence[Floats], contrast: Floats, groups: Clusters
+) -> tuple[str, Variance | None]:
+    """The variance of the mean of `contrast`, or why there is none to speak of."""
     if len(groups.sizes) < 2:
-        return "all items belong to one paragraph"
-    if np.ptp(contrast) == 0:
-        return "every item has the same value"
-    return ""
+        return "all items belong to one paragraph", None
+    spread = variance(methods, contrast, groups)
+    if math.sqrt(spread.total) <= _NOTHING * float(np.abs(contrast).max()):
+        return "all paragraphs have the same value", None
+    return "", spread
 
 
 def _upper(level: float) -> float:
