@@ -15,6 +15,9 @@ import pytest
 from tunelab.recipe import Recipe, read_recipe
 from tunelab.records import Manifest, RunDirectory, find_runs
 
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+"""Small models are no faster with more, and tests run side by side."""
+
 
 def tunelab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -23,6 +26,7 @@ def tunelab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=300,
+        env=ONE_THREAD,
     )
 
 
@@ -89,7 +93,10 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
 
     command = [sys.executable, "-m", "tunelab", "run", str(small_recipe), *settings]
     process = subprocess.Popen(
-        [*command, "--out", str(cut), "--quiet"], start_new_session=True, stderr=subprocess.PIPE
+        [*command, "--out", str(cut), "--quiet"],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        env=ONE_THREAD,
     )
     wait_for_steps(cut, at_least=7)
     os.killpg(process.pid, number)
@@ -132,12 +139,37 @@ def test_a_divergence_is_a_row_and_the_others_go_on(small_recipe: Path, tmp_path
     assert "diverged" in (out / "table.md").read_text()
 
 
+def test_a_full_disk_is_told_and_nothing_is_lost(small_recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings = ["grid=null", "tuning={kind: full}", "training.epochs=1"]
+    command = [sys.executable, "-m", "tunelab", "run", str(small_recipe), *settings]
+    limited = subprocess.run(  # files may grow to 64 blocks of 1 KiB: too small for a checkpoint
+        ["bash", "-c", f'ulimit -f 64; exec "$@" --out {out} --quiet', "limited", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ONE_THREAD,
+    )
+    assert limited.returncode == 1
+    (directory,) = find_runs(out)
+    manifest = directory.read_manifest()
+    assert manifest.status == "failed"
+    assert "Could not write" in manifest.message
+    assert "Free some space" in manifest.message
+    assert "Traceback" not in limited.stderr
+    steps = len(directory.read_steps())
+    assert steps >= 1
+
+    assert tunelab("run", small_recipe, *settings, "--out", out, "--quiet").returncode == 0
+    assert directory.read_manifest().status == "ok"
+
+
 def test_a_search_chooses_on_validation_with_the_same_trials_for_all(
     small_recipe: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     settings = [
-        "search={over: {training.learning_rate: [1.0e-9, 1.0e-2]}, trials: 2, epochs: 1}",
+        "search={over: {training.learning_rate: [1.0e-5, 1.0e-2]}, trials: 2, epochs: 1}",
         "grid={tuning: [{kind: full}, {kind: head}]}",
     ]
     done = tunelab("run", small_recipe, *settings, "--out", out, "--quiet")
@@ -147,7 +179,7 @@ def test_a_search_chooses_on_validation_with_the_same_trials_for_all(
     assert {d.read_manifest().label.split(",")[0] for d in tried} == {"full", "head"}
     for label, manifest in manifests(out).items():
         assert manifest.search is not None, label
-        assert manifest.search["training.learning_rate"] in (1e-9, 1e-2)
+        assert manifest.search["training.learning_rate"] in (1e-5, 1e-2)
     # a trial is measured on validation: none of its items is a test item
     tested = {row.id for row in find_runs(out)[0].read_predictions()}
     assert not tested & {row.id for d in tried for row in d.read_predictions()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import assert_never
@@ -20,7 +21,7 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel
 
 from tunelab.data import TaskData, examples_digest, load_task
-from tunelab.errors import DivergedError, Interrupted, TunelabError
+from tunelab.errors import DivergedError, Interrupted, StorageError, TunelabError
 from tunelab.evaluation.scores import squad_scores
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.models.encoder import Encoder, load_encoder, weights_digest
@@ -58,6 +59,9 @@ def execute(
         run.end("interrupted", str(error))
     except DivergedError as error:
         run.end("diverged", str(error))
+    except StorageError as error:
+        with suppress(StorageError):  # if not even this can be written, the parent process tells
+            run.end("failed", str(error))
     except TunelabError as error:
         run.end("failed", str(error))
     except Exception as error:  # noqa: BLE001 - every run ends with a status

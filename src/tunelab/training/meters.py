@@ -30,9 +30,7 @@ class MemoryMeter:
         """The peak so far."""
         if self._cuda:
             return torch.cuda.max_memory_allocated()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        unit = 1 if sys.platform == "darwin" else 1024  # getrusage: bytes on macOS, else KiB
-        return max(peak * unit - self._idle, 0)
+        return max(_peak_resident_bytes() - self._idle, 0)
 
 
 class EnergyMeter:
@@ -59,3 +57,17 @@ class EnergyMeter:
         except OSError:
             return None
         return values or None
+
+
+def _peak_resident_bytes() -> int:
+    """The largest resident set of this process so far.
+
+    On Linux from VmHWM: getrusage's figure there outlives exec, so that a process started by a
+    large one would begin with its peak.
+    """
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return psutil.Process().memory_info().rss
