@@ -1,0 +1,53 @@
+"""`tunelab report`: the table and the verdicts of an output directory, from files alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An output directory.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Write table.md, table.csv and comparisons.json of DIR anew, and print them."""
+    from tunelab.report import write_report
+
+    if as_json:
+        typer.echo(json.dumps(write_report(directory).document(), ensure_ascii=False, indent=2))
+    else:
+        print_report(directory)
+
+
+SHOWN = ("method", "runs", "learning rate", "trained parameters", "training time", "peak memory")
+"""Columns on a terminal, before the metrics; table.md has them all."""
+
+
+def print_report(directory: Path) -> None:
+    """Write the report of an output directory, and print what fits a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tunelab.report import write_report
+    from tunelab.report.comparing import SPOKEN
+    from tunelab.report.table import cells, metrics_of
+
+    made = write_report(directory)
+    metrics = metrics_of(made.rows)
+    texts = [cells(row, metrics) for row in made.rows]
+    names = [*SHOWN, *(SPOKEN.get(metric, metric) for metric in metrics if metric != "NoAns_f1")]
+    console = Console(highlight=False, markup=False)
+    table = Table(title=made.study.name, title_justify="left")
+    for name in names:
+        table.add_column(name, overflow="fold", justify="left" if name in SHOWN[:2] else "right")
+    for text in texts:
+        table.add_row(*(text[name] for name in names))
+    console.print(table)
+    for sentence in made.verdicts:
+        console.print(f"- {sentence}")
+    for problem in made.problems:
+        console.print(f"! {problem}", style="red")
+    console.print(f"The whole table: {directory / 'table.md'}")

@@ -1,0 +1,44 @@
+"""How figures look in tables: three significant digits, units that fit."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+
+def count(value: float) -> str:
+    """1234567 -> 1,234,567."""
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """75 -> 1 min 15 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def size(quantity: float) -> str:
+    """Bytes with a binary unit."""
+    for unit in ("B", "KiB", "MiB"):
+        if quantity < 1024:
+            return f"{quantity:.3g} {unit}"
+        quantity /= 1024
+    return f"{quantity:.3g} GiB"
+
+
+def rate(value: float) -> str:
+    """A learning rate."""
+    return f"{value:.3g}"
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole in percent."""
+    return f"{100 * part / whole:.3g} %" if whole else "-"
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median."""
+    return statistics.median(values)

@@ -1,0 +1,168 @@
+"""Puts a study into words and figures: table.md, table.csv and comparisons.json.
+
+Everything comes from the files of the run directories; nothing is trained, loaded or guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunelab.evaluation.scores import convention
+from tunelab.records import write_atomically
+from tunelab.report.comparing import Comparison, compare_all, refuse_different_items
+from tunelab.report.study import Method, Run, Study, read_study
+from tunelab.report.table import Row, comma_separated, make_row, markdown
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A study's table and verdicts."""
+
+    study: Study
+    rows: list[Row]
+    comparisons: list[Comparison]
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The sentences on the metrics that come first, F1 and EM."""
+        return [
+            comparison.verdict.sentence
+            for comparison in self.comparisons
+            if comparison.metric in ("f1", "exact", "exact_match")
+        ]
+
+    @property
+    def problems(self) -> list[str]:
+        """What became of the runs that did not finish."""
+        return [
+            f"{run.directory.path.name}: {run.manifest.status}"
+            + (f": {' '.join(run.manifest.message.split())}" if run.manifest.message else "")
+            for row in self.rows
+            for run in row.method.runs
+            if run.manifest.status != "ok"
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """comparisons.json."""
+        return {
+            "schema_version": 1,
+            "study": self.study.name,
+            "comparisons": [comparison.document() for comparison in self.comparisons],
+        }
+
+
+def write_report(directory: Path) -> Report:
+    """Read an output directory, and write its table and comparisons beside its runs.
+
+    Raises:
+        UsageError: there are no runs.
+        RecordError: a file is damaged or of another version.
+    """
+    study = read_study(directory)
+    report = Report(
+        study, [make_row(method) for method in study.methods], compare_all(study.methods)
+    )
+    write_atomically(directory / "table.md", text(report))
+    write_atomically(directory / "table.csv", comma_separated(report.rows))
+    document = json.dumps(report.document(), indent=2, ensure_ascii=False)
+    write_atomically(directory / "comparisons.json", document + "\n")
+    return report
+
+
+def compare_runs(directories: Sequence[Path]) -> list[Comparison]:
+    """Compare finished runs, or the methods of output directories, that share their items.
+
+    Raises:
+        UsageError: one is not finished, or was scored on other items.
+    """
+    methods: list[Method] = []
+    for directory in directories:
+        methods += read_study(directory).methods
+    names = [method.label for method in methods]
+    if len(set(names)) < len(names):  # two runs of one label: told apart by their directories
+        methods = [
+            Method(f"{method.label} ({run.directory.path.name})", (run,), ())
+            for method in methods
+            for run in method.runs
+        ]
+    refuse_different_items(methods)
+    return compare_all(methods)
+
+
+def text(report: Report) -> str:
+    """table.md."""
+    finished = [run for row in report.rows for run in row.method.finished]
+    parts = [f"# {report.study.name}", markdown(report.rows)]
+    if report.verdicts:
+        parts += ["## Verdicts", _bullets(report.verdicts)]
+    if report.problems:
+        parts += ["## Runs that did not finish", _bullets(report.problems)]
+    if finished:
+        parts += ["## What the figures mean", _bullets(_meaning(report, finished))]
+        parts += ["## Proofs", _bullets(_proofs(report.rows))]
+        parts += ["## Made with", _bullets(_circumstances(finished))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _meaning(report: Report, finished: Sequence[Run]) -> list[str]:
+    conventions = dict.fromkeys(
+        f"EM and F1: {convention(run.recipe.task.version)}, on {len(run.items.ids):,} items of "
+        f"{len(set(run.items.groups)):,} paragraphs in {len(set(run.items.articles)):,} articles."
+        for run in finished
+        if run.items is not None
+    )
+    lines = [
+        *conventions,
+        "Intervals: 95 %, with the paragraph as the unit and the seeds as a random effect; with one "
+        "seed they are about that trained model alone.",
+        "Verdicts: paired on the same items, corrected by Holm's method for all pairs of a metric. "
+        "comparisons.json has the same intervals with whole articles as the unit.",
+        "Times, sizes and losses: the median of the seeds, and their range. Loss, last: the mean of "
+        "the last tenth of the steps. Peak memory on a CPU: growth above the idle process.",
+        *dict.fromkeys(note for run in finished for note in run.manifest.notes),
+    ]
+    thresholds = {
+        run.manifest.no_answer_threshold
+        for run in finished
+        if run.manifest.no_answer_threshold is not None
+    }
+    if thresholds:
+        lines.append("No-answer thresholds were chosen on validation, per run.")
+    if report.study.left_out:
+        lines.append(
+            f"{report.study.left_out} runs in the directory belong to another recipe and are left "
+            "out."
+        )
+    return lines
+
+
+def _proofs(rows: Sequence[Row]) -> list[str]:
+    lines: list[str] = []
+    for row in rows:
+        proofs = [proof for run in row.method.finished for proof in run.manifest.proofs]
+        if proofs:
+            held = sum(proof.held for proof in proofs)
+            first = row.method.finished[0].manifest.proofs
+            names = "; ".join(proof.name for proof in first)
+            lines.append(f"{row.method.label}: {held} of {len(proofs)} held ({names}).")
+    return lines or ["Nothing was trained."]
+
+
+def _circumstances(finished: Sequence[Run]) -> list[str]:
+    hardware = dict.fromkeys(
+        ", ".join(run.manifest.hardware.values()) + f", {run.manifest.threads} threads"
+        for run in finished
+    )
+    versions = dict.fromkeys(
+        ", ".join(f"{name} {version}" for name, version in run.manifest.versions.items())
+        for run in finished
+    )
+    return [*hardware, *versions]
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,162 @@
+"""One row a method: what it trained, what it cost, what it scored. Nothing is left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunelab.records import Cost
+from tunelab.report.comparing import SPOKEN
+from tunelab.report.figures import count, duration, middle, rate, share, size
+from tunelab.report.study import Method, Run
+from tunelab.statistics import Interval, mean_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A method's figures; lists hold one value a finished run."""
+
+    method: Method
+    intervals: dict[str, Interval]
+    """Official metric name -> mean over seeds and items, in percent."""
+
+    @property
+    def costs(self) -> list[Cost]:
+        """Of the finished runs."""
+        return [run.manifest.cost for run in self.method.finished if run.manifest.cost]
+
+    @property
+    def status(self) -> str:
+        """How many runs there are of those asked for, and what became of the others."""
+        states = Counter(run.manifest.status for run in self.method.runs)
+        finished = states.pop("ok", 0)
+        if self.method.missing_seeds:
+            states["missing"] = len(self.method.missing_seeds)
+        asked = finished + sum(states.values())
+        others = ", ".join(f"{number} {state}" for state, number in states.items())
+        return f"{finished} of {asked}" + (f" ({others})" if others else "")
+
+
+def make_row(method: Method) -> Row:
+    """The row of a method; without intervals where no run finished."""
+    intervals: dict[str, Interval] = {}
+    items = method.items
+    if items is not None:
+        for metric in method.finished[0].scores:
+            about, scores = method.scores(metric)
+            groups = [g for g, wanted in zip(items.groups, about, strict=True) if wanted]
+            intervals[metric] = mean_interval(scores[:, about], groups).within(0, 100)
+    return Row(method, intervals)
+
+
+def metrics_of(rows: Sequence[Row]) -> list[str]:
+    """The metrics that some row has, in the official order."""
+    return list(dict.fromkeys(metric for row in rows for metric in row.intervals))
+
+
+def cells(row: Row, metrics: Sequence[str]) -> dict[str, str]:
+    """A row as text, column by column."""
+    costs, runs = row.costs, row.method.finished
+    trained = costs[0].trained_parameters if costs else 0
+    return {
+        "method": row.method.label,
+        "runs": row.status,
+        "learning rate": _rates(row.method.runs),
+        "trained parameters": f"{count(trained)} ({share(trained, costs[0].total_parameters)})"
+        if costs
+        else "-",
+        "training time": _spread([c.seconds_training for c in costs], duration),
+        "peak memory": _spread([c.peak_memory_bytes for c in costs], size),
+        "saved": _spread([c.saved_bytes for c in costs], size),
+        "tokens/s": _spread([c.tokens_per_second for c in costs], count),
+        "price": _spread([c.price for c in costs], lambda value: f"{value:.2f}"),
+        "loss, first": _spread([r.manifest.loss_first for r in runs], lambda value: f"{value:.2f}"),
+        "loss, last": _spread([r.manifest.loss_last for r in runs], lambda value: f"{value:.2f}"),
+        **{SPOKEN.get(m, m): _scored(row.intervals.get(m)) for m in metrics},
+    }
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table in markdown; a column that is empty throughout is left out."""
+    metrics = metrics_of(rows)
+    texts = [cells(row, metrics) for row in rows]
+    columns = [name for name in texts[0] if any(text[name] != "-" for text in texts)]
+    lines = [
+        "| " + " | ".join(columns) + " |",
+        "| "
+        + " | ".join("---" if name in ("method", "runs") else "---:" for name in columns)
+        + " |",
+    ]
+    lines += ["| " + " | ".join(_escaped(text[name]) for name in columns) + " |" for text in texts]
+    return "\n".join(lines)
+
+
+def comma_separated(rows: Sequence[Row]) -> str:
+    """One line a run, raw numbers: for spreadsheets."""
+    metrics = metrics_of(rows)
+    lines = [_raw(row, run, metrics) for row in rows for run in row.method.runs]
+    lines += [
+        {"method": row.method.label, "seed": seed, "status": "missing"}
+        for row in rows
+        for seed in row.method.missing_seeds
+    ]
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _raw(row: Row, run: Run, metrics: Sequence[str]) -> dict[str, Any]:
+    cost = run.manifest.cost.model_dump() if run.manifest.cost else {}
+    scored = {
+        metric: float(run.scores[metric][1][run.scores[metric][0]].mean())
+        for metric in metrics
+        if metric in run.scores
+    }
+    return {
+        "method": row.method.label,
+        "seed": run.recipe.seed,
+        "status": run.manifest.status,
+        "run": run.directory.path.name,
+        "learning_rate": run.recipe.training.learning_rate,
+        **cost,
+        "loss_first": run.manifest.loss_first,
+        "loss_last": run.manifest.loss_last,
+        **scored,
+        "message": run.manifest.message.replace("\n", " "),
+    }
+
+
+def _rates(runs: Sequence[Run]) -> str:
+    """The learning rate, and whether a search chose it."""
+    if not any(run.manifest.loss_first is not None for run in runs):
+        return "-"
+    rates = ", ".join(dict.fromkeys(rate(run.recipe.training.learning_rate) for run in runs))
+    return f"{rates} (searched)" if any(run.manifest.search for run in runs) else rates
+
+
+def _spread(values: Sequence[float | None], show: Callable[[float], str]) -> str:
+    """The median, and the smallest and largest value where they look different."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    low, high = show(min(known)), show(max(known))
+    return show(middle(known)) + (f" ({low} to {high})" if low != high else "")
+
+
+def _scored(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:.1f}"
+    return f"{interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}]"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
