@@ -117,12 +117,12 @@ def _meaning(report: Report, finished: Sequence[Run]) -> list[str]:
     )
     lines = [
         *conventions,
-        "Intervals: 95 %, with the paragraph as the unit and the seeds as a random effect; with one "
-        "seed they are about that trained model alone.",
-        "Verdicts: paired on the same items, corrected by Holm's method for all pairs of a metric. "
-        "comparisons.json has the same intervals with whole articles as the unit.",
-        "Times, sizes and losses: the median of the seeds, and their range. Loss, last: the mean of "
-        "the last tenth of the steps. Peak memory on a CPU: growth above the idle process.",
+        "Intervals: 95 %, with the paragraph as the unit and the seeds as a random effect; with "
+        "one seed they are about that trained model alone.",
+        "Verdicts: paired on the same items, corrected by Holm's method for all pairs of a "
+        "metric. comparisons.json has the same intervals with whole articles as the unit.",
+        "Times, sizes and losses: the median of the seeds, and their range. Loss, last: the mean "
+        "of the last tenth of the steps. Peak memory on a CPU: growth above the idle process.",
         *dict.fromkeys(note for run in finished for note in run.manifest.notes),
     ]
     thresholds = {

@@ -1,7 +1,7 @@
 """Reads an output directory: methods, their runs, and every item's score. Files alone; no model.
 
-A method is all runs of one label: they differ in their seed alone. Runs that the recipe asks for and
-that are not there are part of the study too.
+A method is all runs of one label: they differ in their seed alone. Runs that the recipe asks for
+and that are not there are part of the study too.
 """
 
 from __future__ import annotations
