@@ -125,7 +125,9 @@ def test_a_quarter_of_the_names_is_held_out(sort: str) -> None:
     [("train", False), ("new-wordings", False), ("test", True), ("new-entities", True)],
 )
 def test_a_split_uses_its_own_names_only(split: Split, new: bool) -> None:
-    texts = [text for c, q in questions(generate(split, questions=600)) for text in (c, q["question"])]
+    texts = [
+        text for c, q in questions(generate(split, questions=600)) for text in (c, q["question"])
+    ]
     found = set(re.findall(r"\w+", " ".join(texts)))
     for sort in ("region", "place", "surname", "river", "vessel", "feminine", "masculine"):
         assert found & {word for _, word in words(sort, new=new)}
@@ -155,7 +157,14 @@ def test_no_two_facts_are_asked_in_the_same_words(new: bool) -> None:
 
 @pytest.mark.parametrize("new", [False, True])
 def test_templates_have_the_slots_that_their_place_fills(new: bool) -> None:
-    allowed = {"vp": "Vp", "clause": "VSOPNp", "lead": "V", "ask": "E", "open": "R", "fill": "SOPNp"}
+    allowed = {
+        "vp": "Vp",
+        "clause": "VSOPNp",
+        "lead": "V",
+        "ask": "E",
+        "open": "R",
+        "fill": "SOPNp",
+    }
     for kind in load_kinds(new=new):
         rows: list[tuple[str, tuple[Template, ...]]] = [("open", kind.open), ("fill", kind.fill)]
         for fact in kind.facts:

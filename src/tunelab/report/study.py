@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tunelab.errors import TunelabError
+from tunelab.errors import RecordError, TunelabError
 from tunelab.evaluation.scores import score_predictions
 from tunelab.metrics.squad import Floats, Mask, SquadVersion
 from tunelab.recipe import Recipe, digest, expand, labels, read_recipe, with_settings
@@ -142,6 +142,7 @@ def _is_asked_for(run: Run, wanted: dict[tuple[str, int], Recipe]) -> bool:
 
 def _by_label(runs: Sequence[Run], missing: dict[str, list[int]]) -> tuple[Method, ...]:
     """Methods in the order of the recipe."""
+    _refuse_mixed_items(runs)
     names = list(dict.fromkeys([*missing, *(run.manifest.label for run in runs)]))
     return tuple(
         Method(
@@ -156,3 +157,20 @@ def _by_label(runs: Sequence[Run], missing: dict[str, list[int]]) -> tuple[Metho
         )
         for name in names
     )
+
+
+def _refuse_mixed_items(runs: Sequence[Run]) -> None:
+    """The seeds of one method are averaged item by item: they need the same items."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        if run.items is None:
+            continue
+        other = first.setdefault(run.manifest.label, run)
+        assert other.items is not None
+        if other.items != run.items:
+            raise RecordError(
+                f"{other.directory.path.name} has {len(other.items.ids)} items and "
+                f"{run.directory.path.name} has {len(run.items.ids)}, not the same ones.",
+                hint="A predictions.jsonl was damaged, or the test data changed between the runs. "
+                "Move the run directory away that is wrong and run again.",
+            )

@@ -20,7 +20,7 @@ from tunelab.errors import Interrupted
 from tunelab.recipe import Recipe
 from tunelab.records import Manifest, RunDirectory
 
-_PRELOADED = ["torch", "transformers", "peft", "accelerate", "tunelab.runs.execute"]
+_PRELOADED = ["tunelab.runs.server"]
 
 
 class Workers:

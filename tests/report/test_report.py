@@ -1,0 +1,244 @@
+"""Reports and comparisons come from files alone, and leave nothing out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tunelab.errors import RecordError, UsageError
+from tunelab.evaluation.scores import squad_scores
+from tunelab.recipe import digest, expand, labels, read_recipe
+from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Status
+from tunelab.report import compare_runs, write_report
+
+RECIPE = {
+    "name": "a | study",
+    "task": {"version": "1.1"},
+    "grid": {"tuning": [{"kind": "full"}, {"kind": "lora"}, {"kind": "head"}], "seed": [0, 1, 2]},
+}
+
+
+def predictions(right: Sequence[bool], *, prefix: str = "q") -> list[Prediction]:
+    """Four questions on each paragraph, two paragraphs in each article."""
+    return [
+        Prediction(
+            id=f"{prefix}{index:03}",
+            group=f"p{index // 4}",
+            article=f"a{index // 8}",
+            output="right" if correct else "wrong",
+            answer="right" if correct else "wrong",
+            gold=("right",),
+        )
+        for index, correct in enumerate(right)
+    ]
+
+
+def cost(seconds: float) -> Cost:
+    return Cost(
+        seconds_training=seconds,
+        seconds_evaluation=1.0,
+        peak_memory_bytes=3 * 2**20,
+        trained_parameters=1_500,
+        total_parameters=3_000,
+        saved_bytes=2**20,
+        tokens_per_second=1234.0,
+    )
+
+
+class Writer:
+    """Writes the runs of a study as `tunelab run` would."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        out.mkdir(parents=True)
+        (out / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+        runs = expand(read_recipe(out / "recipe.yaml"))
+        self.runs = {(n, run.seed): run for n, run in zip(labels(runs), runs, strict=True)}
+
+    def write(
+        self,
+        label: str,
+        seed: int,
+        rows: list[Prediction] | None,
+        *,
+        status: Status = "ok",
+        message: str = "",
+    ) -> RunDirectory:
+        recipe = self.runs[label, seed]
+        place = RunDirectory(self.out / "runs" / f"{label}-seed{seed}-{digest(recipe)}")
+        place.path.mkdir(parents=True)
+        place.recipe.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+        if rows is not None:
+            place.write_predictions(rows)
+            place.write_scores(squad_scores(rows, version="1.1"))
+        place.write_manifest(
+            Manifest(
+                label=label,
+                digest=digest(recipe),
+                status=status,
+                message=message,
+                cost=cost(60.0 + seed) if status == "ok" else None,
+                notes=("validation: a note",),
+                loss_first=5.0,
+                loss_last=1.0 + seed,
+            )
+        )
+        return place
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Full is right on 3 of 4, LoRA on 1 of 4; a head run failed and two are missing."""
+    writer = Writer(tmp_path / "out")
+    for seed in range(3):
+        full = [(index * 7 + index // 9 + seed) % 4 != 0 for index in range(64)]
+        lora = [not correct for correct in full]
+        writer.write("full", seed, predictions(full))
+        writer.write("lora-r8", seed, predictions(lora))
+    writer.write("head", 0, None, status="diverged", message="The loss is nan.\nLower it.")
+    return writer.out
+
+
+def test_failed_and_missing_runs_stay_in_the_table(study: Path) -> None:
+    report = write_report(study)
+    table = (study / "table.md").read_text()
+    assert "# a | study" in table
+    (head,) = [line for line in table.splitlines() if line.startswith("| head")]
+    assert "0 of 3 (1 diverged, 2 missing)" in head
+    assert "diverged: The loss is nan. Lower it." in table
+    assert report.problems
+    with (study / "table.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    states = [line["status"] for line in lines if line["method"] == "head"]
+    assert sorted(states) == ["diverged", "missing", "missing"]
+
+
+def test_the_table_holds_medians_ranges_and_intervals(study: Path) -> None:
+    write_report(study)
+    table = (study / "table.md").read_text()
+    (full,) = [line for line in table.splitlines() if line.startswith("| full")]
+    for text in ("3 of 3", "1,500 (50 %)", "1 min 01 s (1 min 00 s to 1 min 02 s)", "3 MiB"):
+        assert text in full
+    assert "2.00 (1.00 to 3.00)" in full
+    assert full.count("75.0") >= 2  # EM and F1
+    assert "| price" not in table
+
+
+def test_verdicts_are_paired_and_in_words(study: Path) -> None:
+    report = write_report(study)
+    document = json.loads((study / "comparisons.json").read_text())
+    (f1,) = [row for row in document["comparisons"] if row["metric"] == "f1"]
+    assert (f1["first"], f1["second"], f1["outcome"]) == ("full", "lora-r8", "better")
+    assert f1["difference"] == pytest.approx(50.0)
+    assert f1["low"] < 50 < f1["high"]
+    assert (f1["seeds"], f1["items"], f1["paragraphs"]) == ([3, 3], 64, 16)
+    assert f1["by_article"]["articles"] == 8
+    assert any(s.startswith("full is better than lora-r8 by 50.0 F1") for s in report.verdicts)
+
+
+def test_identical_methods_are_not_separable(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "out")
+    for seed in range(3):
+        rows = [(index * 7 + seed) % 5 > 1 for index in range(64)]
+        moved = [(index * 7 + seed + 1) % 5 > 1 for index in range(64)]
+        writer.write("full", seed, predictions(rows))
+        writer.write("lora-r8", seed, predictions(moved))
+    report = write_report(writer.out)
+    assert all("not separable: full - lora-r8" in s for s in report.verdicts[:1])
+    assert all("this study can show differences above" in s for s in report.verdicts[:1])
+
+
+def test_runs_of_another_recipe_are_left_out_and_counted(study: Path) -> None:
+    recipe = yaml.safe_load((study / "recipe.yaml").read_text())
+    recipe["training"] = {"epochs": 1}
+    (study / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    report = write_report(study)
+    assert report.study.left_out == 7
+    assert all(not row.method.runs for row in report.rows)
+    assert "3 missing" in (study / "table.md").read_text()
+
+
+def test_runs_on_other_items_are_refused_with_the_counts(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "out")
+    one = writer.write("full", 0, predictions([True] * 8))
+    two = writer.write("lora-r8", 0, predictions([True] * 12, prefix="other"))
+    with pytest.raises(UsageError, match=r"8 items.*12 items.*share 0 items"):
+        compare_runs([one.path, two.path])
+
+
+def test_an_unfinished_run_cannot_be_compared(study: Path) -> None:
+    runs = sorted((study / "runs").iterdir())
+    with pytest.raises(UsageError, match=r"'head' cannot be compared: .*diverged"):
+        compare_runs([runs[0], next(run for run in runs if run.name.startswith("head"))])
+
+
+def test_two_runs_of_one_method_are_told_apart(study: Path) -> None:
+    runs = sorted((study / "runs").glob("full-*"))[:2]
+    found = compare_runs(runs)
+    assert found[0].verdict.first != found[0].verdict.second
+    assert found[0].verdict.difference.value == 0
+    assert "about these two trained models" in found[0].verdict.sentence
+
+
+def test_a_torn_last_line_is_left_out_and_told_as_other_items(study: Path) -> None:
+    place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
+    content = place.predictions.read_bytes()
+    place.predictions.write_bytes(content[:-20])
+    assert len(place.read_predictions()) == 63
+    with pytest.raises(RecordError, match=r"full-seed0.* has 63 items and full-seed1.* has 64"):
+        write_report(study)
+
+
+def test_a_damaged_line_is_told_with_its_number(study: Path) -> None:
+    place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
+    lines = place.predictions.read_text().splitlines(keepends=True)
+    place.predictions.write_text("".join(["{]\n", *lines[1:]]))
+    with pytest.raises(RecordError, match=r"predictions\.jsonl, line 1 is no valid Prediction"):
+        write_report(study)
+
+
+def test_a_manifest_from_the_future_is_refused(study: Path) -> None:
+    place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
+    manifest = json.loads(place.manifest.read_text()) | {"schema_version": 99}
+    place.manifest.write_text(json.dumps(manifest))
+    with pytest.raises(RecordError, match="schema version 99"):
+        write_report(study)
+
+
+def test_an_empty_directory_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No runs in"):
+        write_report(tmp_path)
+
+
+def test_report_and_compare_from_the_command_line_need_no_torch(study: Path) -> None:
+    script = (
+        "import sys\nfrom tunelab.cli import main\n"
+        "try: main(sys.argv[1:])\nfinally: assert 'torch' not in sys.modules"
+    )
+    runs = [str(path) for path in sorted((study / "runs").glob("*-seed0-*"))]
+    full, lora = runs[0], runs[-1]
+    for arguments in (["report", str(study)], ["compare", full, lora], ["compare", full]):
+        told = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+        )
+        assert "Traceback" not in told.stderr, told.stderr
+        if arguments[-1] == full:
+            assert told.returncode == 2
+            assert "a comparison needs two" in told.stderr
+        else:
+            assert told.returncode == 0
+            assert "full is better than lora-r8 by" in " ".join(told.stdout.split())
+    told = subprocess.run(
+        [sys.executable, "-m", "tunelab", "compare", full, lora, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {row["metric"] for row in json.loads(told.stdout)} == {"f1", "exact_match"}
