@@ -80,10 +80,9 @@ def loss(model: TunedModel, rows: dict[str, Tensor]) -> Tensor:
 
 
 def train(model: TunedModel, rows: dict[str, Tensor], *, steps: int = 4) -> None:
-    groups = model.parameter_groups(1e-2, 0.01)
-    if not groups:
+    if not model.expected:
         return
-    optimizer = torch.optim.AdamW(groups)
+    optimizer = torch.optim.AdamW(model.parameter_groups(1e-2, 0.01))
     model.model.train()
     for index in range(steps):
         loss(model, rows).backward()

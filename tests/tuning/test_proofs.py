@@ -100,6 +100,13 @@ def test_frozen_lora_matrices_are_caught_before_the_first_step() -> None:
     assert "requires_grad" in caught.value.hint
 
 
+def test_an_optimiser_without_anything_is_caught() -> None:
+    model = tuned(kind="lora")
+    model.model.requires_grad_(False)
+    with pytest.raises(ProofError, match="would train 0 of the 26 tensors"):
+        watched(model)
+
+
 def test_lora_matrices_frozen_during_training_are_caught() -> None:
     model = tuned(kind="lora")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from tunelab import __version__
-from tunelab.cli import compare, demo, doctor, listing, reading, report, run, score
+from tunelab.cli import compare, demo, doctor, listing, methods, reading, report, run, score
 from tunelab.errors import TunelabError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("reading")(reading.reading)
+app.command("methods")(methods.methods)
 app.command("tasks")(listing.tasks)
 app.command("models")(listing.models)
 

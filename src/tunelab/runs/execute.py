@@ -121,7 +121,7 @@ class _Run:
         answering = Answering(recipe, encoder, tuned, accelerator, self.display)
 
         done: list[Step] = []
-        if tuned.trained_parameters():
+        if tuned.expected:
             done = self._train(data, encoder, tuned, answering, accelerator)
         self._evaluate(data, answering)
         self.note(cost=self._cost(tuned, done, answering.seconds))

@@ -16,7 +16,7 @@ from peft.tuners.adamss import AdamssModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tunelab.errors import TuningError
+from tunelab.errors import ProofError, TuningError
 from tunelab.recipe.schema import FullTuning, HeadTuning, LoraTuning, NoTuning, Tuning
 from tunelab.records import RunDirectory
 from tunelab.tuning.prompted import PromptedEncoder
@@ -105,6 +105,9 @@ class TunedModel:
         """Groups for AdamW: matrices decay, vectors do not; LoRA+ gives B a rate of its own.
 
         LoRA+ (arXiv 2402.12354): rate of B = `plus_ratio` x rate of A; all else keeps the rate.
+
+        Raises:
+            ProofError: nothing requires a gradient.
         """
         ratio = self.tuning.plus_ratio if isinstance(self.tuning, LoraTuning) else 1.0
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -112,6 +115,12 @@ class TunedModel:
             rate = learning_rate * (ratio if ".lora_B." in name else 1.0)
             decay = weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
+        if not groups:
+            raise ProofError(
+                f"Nothing requires a gradient: '{self.tuning.kind}' would train 0 of the "
+                f"{len(self.expected)} tensors that it should.",
+                hint="Something froze them after the method was applied.",
+            )
         return [
             {"params": parameters, "lr": rate, "weight_decay": decay}
             for (rate, decay), parameters in groups.items()

@@ -20,7 +20,8 @@ from tunelab.tuning.model import TunedModel
 RELOAD_TOLERANCE = 1e-5
 """Of the largest logit, in float32; what is stored as it is comes back bit for bit."""
 MERGE_TOLERANCE = 1e-4
-"""Of the largest logit, in float32: W + sBA is rounded once, Wx + sB(Ax) at each step."""
+"""Of the largest logit, in float32, where the same sum is rounded in another order: merged models,
+and PiSSA and OLoRA adapters, which are stored in another form than they are trained in."""
 COARSE_TOLERANCE = 0.05
 """Of the largest logit, where the weights are stored in less than float32."""
 
@@ -70,7 +71,8 @@ def _acts(tuned: TunedModel, logits: Logits) -> Proof:
 
 
 def _reloaded(tuned: TunedModel, loaded: TunedModel, trained: Tensor, again: Tensor) -> Proof:
-    held, found = _compare(trained, again, _tolerance(tuned, RELOAD_TOLERANCE))
+    exact = MERGE_TOLERANCE if tuned.start else RELOAD_TOLERANCE
+    held, found = _compare(trained, again, _tolerance(tuned, exact))
     if not held:
         stored = dict(loaded.model.named_parameters())
         lost = [

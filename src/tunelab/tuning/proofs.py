@@ -196,6 +196,8 @@ class TrainingWatch:
             for name, tensor in self._others.items()
             if checksum(tensor, sample=SAMPLED) != self._frozen[name]
         ]
+        if not self._others:
+            return Proof(name="what is frozen stays", held=True, found="No tensor is frozen.")
         found = f"{len(self._others) - len(changed)} of {len(self._others)} frozen tensors stayed"
         if changed:
             found += f"; changed: {_named(changed)}"
