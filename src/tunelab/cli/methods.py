@@ -86,6 +86,8 @@ def _show(rows: list[Checked]) -> None:
 
 
 def _markdown(model: str, rows: list[Checked]) -> str:
+    import torch
+
     from tunelab.runs.environment import hardware, versions
     from tunelab.tuning.matrix import LEARNING_RATE, LENGTH, ROWS, STEPS
 
@@ -116,7 +118,7 @@ def _markdown(model: str, rows: list[Checked]) -> str:
             "too, where `merges` says yes). Seconds depend on the machine and on this small batch: "
             "compare them with each other only.",
             "",
-            f"{packages}. {machine}. {_total(rows)}",
+            f"{packages}. {machine}, {torch.get_num_threads()} threads. {_total(rows)}",
             "",
             *table,
             "",
