@@ -22,7 +22,7 @@ def test_one_that_fails_fails_alone_and_gives_its_reason() -> None:
     lora, cpt, c3a, _, head = rows
     assert lora.trained_parameters == 2 * 8 * (4 * (32 + 32) + 2 * (32 + 64)) + 66
     assert lora.merges
-    assert lora.stored_bytes and lora.seconds_per_step
+    assert lora.stored_bytes and lora.cpu_seconds_per_step
     assert "CAUSAL_LM" in cpt.reason
     assert "block size" in c3a.reason and "\n" not in c3a.reason
     assert (head.trained_parameters, head.merges) == (66, None)

@@ -78,7 +78,7 @@ def _show(rows: list[Checked]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("method", "works", "trained", "s/step", "stored bytes", "merges", "reason")
+    table = Table("method", "works", "trained", "CPU s/step", "stored bytes", "merges", "reason")
     for row in rows:
         table.add_row(*_cells(row))
     Console().print(table)
@@ -98,7 +98,7 @@ def _markdown(model: str, rows: list[Checked]) -> str:
     )
     machine = ", ".join(hardware().values())
     table = [
-        "| method | works | trained parameters | seconds a step | stored bytes | merges | reason |",
+        "| method | works | trained parameters | CPU s a step | stored bytes | merges | reason |",
         "| --- | --- | ---: | ---: | ---: | --- | --- |",
         *(
             "| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |"
@@ -115,8 +115,8 @@ def _markdown(model: str, rows: list[Checked]) -> str:
             f"rate of {LEARNING_RATE:g} on {ROWS} rows of {LENGTH} random tokens, in float32. It "
             "works if every tensor that should train got a gradient and moved, no other did, and "
             "the stored weights, loaded onto a fresh checkpoint, give the same logits (merged, "
-            "too, where `merges` says yes). Seconds depend on the machine and on this small batch: "
-            "compare them with each other only.",
+            "too, where `merges` says yes). CPU seconds are those of all threads together, on this "
+            "small batch: compare them with each other only.",
             "",
             f"{packages}. {machine}, {torch.get_num_threads()} threads. {_total(rows)}",
             "",
@@ -132,7 +132,7 @@ def _cells(row: Checked) -> list[str]:
         row.method,
         "yes" if row.works else "no",
         "" if row.trained_parameters is None else f"{row.trained_parameters:,}",
-        "" if row.seconds_per_step is None else f"{row.seconds_per_step:.3f}",
+        "" if row.cpu_seconds_per_step is None else f"{row.cpu_seconds_per_step:.3f}",
         "" if row.stored_bytes is None else f"{row.stored_bytes:,}",
         merges,
         row.reason,
