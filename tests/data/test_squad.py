@@ -98,7 +98,7 @@ def test_joined_files_must_not_share_ids(tmp_path: Path) -> None:
     one = write(tmp_path / "one.json", document())
     two = write(tmp_path / "two.json", document(question="Who built Arl?"))
     with pytest.raises(DataError, match="1 question ids occur more than once, the first is 'q1'"):
-        load_sources([str(one), str(two)], part="train")
+        load_sources([str(one), str(two)], part="train", version="2.0")
 
 
 def test_an_answer_that_is_not_at_its_offset_stops_the_run(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_hub_id_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match=r"(?s)'nobody/nothing' is no file.*Without a network"):
-        load_sources(["nobody/nothing"], part="train")
+        load_sources(["nobody/nothing"], part="train", version="2.0")
 
 
 def test_published_files_are_read_whole(shared_data: Path) -> None:

@@ -18,6 +18,7 @@ from tunelab.errors import DataError, did_you_mean
 from tunelab.recipe import Task, expand_variables
 
 Part = Literal["train", "test"]
+Version = Literal["1.1", "2.0"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ def load_task(task: Task) -> TaskData:
 
 
 def _load_squad(task: Task) -> TaskData:
-    sources = load_sources(task.train, part="train")
-    test = load_sources(task.test, part="test")
+    sources = load_sources(task.train, part="train", version=task.version)
+    test = load_sources(task.test, part="test", version=task.version)
     _check_answers(sources, task)
     if task.version == "1.1":
         _check_answerable(sources, ", ".join(task.train))
@@ -66,16 +67,21 @@ def _load_squad(task: Task) -> TaskData:
     return TaskData(train, split.validation, test, tuple(notes))
 
 
-def load_sources(names: Sequence[str], *, part: Part) -> list[Example]:
-    """Join the examples of several sources; ids that occur twice are refused."""
-    examples = [example for name in names for example in _load(name, part)]
+def load_sources(names: Sequence[str], *, part: Part, version: Version) -> list[Example]:
+    """Join the examples of several sources; ids that occur twice are refused.
+
+    For version 1.1 the generated set comes without its unanswerable questions; files and hub data
+    sets come as they are.
+    """
+    examples = [example for name in names for example in _load(name, part, version)]
     refuse_duplicates(examples, source=" + ".join(names))
     return examples
 
 
-def _load(name: str, part: Part) -> list[Example]:
+def _load(name: str, part: Part, version: Version) -> list[Example]:
     if name == "reading" or name.startswith("reading/"):
-        return _load_reading(name, part)
+        generated = _load_reading(name, part)
+        return [e for e in generated if e.answers] if version == "1.1" else generated
     name = expand_variables(name)
     path = Path(name)
     if path.exists() or name.endswith((".json", ".gz")) or name.startswith((".", "/")):

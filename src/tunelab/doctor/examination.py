@@ -77,8 +77,10 @@ def examine(recipe: Recipe, *, shown: int = 2) -> Examination:
 
 def _parts(task: Task) -> tuple[list[Example], list[Example], str]:
     """Training and test questions as a run takes them, but with their mistakes left in."""
-    split = split_validation(load_sources(task.train, part="train"), task.validation)
-    test = load_sources(task.test, part="test")
+    split = split_validation(
+        load_sources(task.train, part="train", version=task.version), task.validation
+    )
+    test = load_sources(task.test, part="test", version=task.version)
     return take_limit(split.train, task.train_limit), take_limit(test, task.test_limit), split.note
 
 
