@@ -16,7 +16,7 @@ import yaml
 from tunelab.errors import RecordError, UsageError
 from tunelab.evaluation.scores import squad_scores
 from tunelab.recipe import digest, expand, labels, read_recipe
-from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Status
+from tunelab.records import Cost, Manifest, Prediction, Proof, RunDirectory, Status
 from tunelab.report import compare_runs, write_report
 
 RECIPE = {
@@ -171,7 +171,7 @@ def test_runs_on_other_items_are_refused_with_the_counts(tmp_path: Path) -> None
     writer = Writer(tmp_path / "out")
     one = writer.write("full", 0, predictions([True] * 8))
     two = writer.write("lora-r8", 0, predictions([True] * 12, prefix="other"))
-    with pytest.raises(UsageError, match=r"8 items.*12 items.*share 0 items"):
+    with pytest.raises(UsageError, match=r"8 items .*12 .*0 ids in common"):
         compare_runs([one.path, two.path])
 
 
@@ -189,13 +189,68 @@ def test_two_runs_of_one_method_are_told_apart(study: Path) -> None:
     assert "about these two trained models" in found[0].verdict.sentence
 
 
-def test_a_torn_last_line_is_left_out_and_told_as_other_items(study: Path) -> None:
+def test_a_torn_last_line_contradicts_the_scores(study: Path) -> None:
     place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
     content = place.predictions.read_bytes()
     place.predictions.write_bytes(content[:-20])
     assert len(place.read_predictions()) == 63
-    with pytest.raises(RecordError, match=r"full-seed0.* has 63 items and full-seed1.* has 64"):
+    with pytest.raises(RecordError, match=r"full-seed0.* contradict .*75\.0 on 64 items.* the 63 "):
         write_report(study)
+
+
+def test_seeds_that_answered_other_items_are_told(study: Path) -> None:
+    place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
+    rows = [row.model_copy(update={"gold": ("right", "true")}) for row in place.read_predictions()]
+    place.write_predictions(rows)  # the same ids and scores, but another test set
+    with pytest.raises(RecordError, match=r"full-seed0.* and full-seed1.* other items: 64 .* 64 "):
+        write_report(study)
+
+
+def test_methods_on_other_items_keep_their_rows_without_a_verdict(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "out")
+    writer.write("full", 0, predictions([True, False] * 4))
+    writer.write("lora-r8", 0, predictions([True, False] * 6, prefix="other"))
+    report = write_report(writer.out)
+    assert report.comparisons == []
+    table = (writer.out / "table.md").read_text()
+    assert (
+        "full and lora-r8 are not compared, they were scored on different items: 8 items" in table
+    )
+    assert "0 ids in common" in table
+
+
+def test_a_report_needs_neither_data_nor_the_variables_of_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = {"version": "1.1", "test": ["$TUNELAB_TEST_FOLDER/dev.json"]}
+    monkeypatch.setitem(RECIPE, "task", task)
+    monkeypatch.setenv("TUNELAB_TEST_FOLDER", str(tmp_path))
+    writer = Writer(tmp_path / "out")
+    writer.write("full", 0, predictions([True, False] * 8))
+    monkeypatch.delenv("TUNELAB_TEST_FOLDER")
+    report = write_report(writer.out)
+    assert [len(row.method.finished) for row in report.rows] == [1, 0, 0]
+    assert report.study.left_out == 0
+
+
+def test_articles_stand_beside_paragraphs_in_the_sentence(study: Path) -> None:
+    first, *_ = write_report(study).verdicts
+    low, high = (float(end) for end in first.partition("by article [")[2].rstrip("]").split(", "))
+    assert low < 50 < high
+
+
+def test_notes_and_failed_proofs_name_their_runs(study: Path) -> None:
+    place = RunDirectory(sorted((study / "runs").glob("full-*"))[1])
+    manifest = place.read_manifest()
+    broken = Proof(name="moved", held=False, found="Nothing moved.", remedy="Raise the rate.")
+    notes = (*manifest.notes, "kept epoch 2 of 3")
+    place.write_manifest(manifest.model_copy(update={"notes": notes, "proofs": (broken,)}))
+    write_report(study)
+    table = (study / "table.md").read_text()
+    assert "- validation: a note\n" in table
+    assert "- kept epoch 2 of 3 (full seed 1)\n" in table
+    assert "full: 0 of 1 held (moved)." in table
+    assert f"{place.path.name}: 'moved' does not hold: Nothing moved. Raise the rate." in table
 
 
 def test_a_damaged_line_is_told_with_its_number(study: Path) -> None:

@@ -30,4 +30,4 @@ def compare(
         )
         return
     for found in compared:
-        typer.echo(f"- {found.verdict.sentence}")
+        typer.echo(f"- {found.sentence}")

@@ -46,7 +46,7 @@ def print_report(directory: Path) -> None:
     for text in texts:
         table.add_row(*(text[name] for name in names))
     console.print(table)
-    for sentence in made.verdicts:
+    for sentence in [*made.verdicts, *made.not_compared]:
         console.print(f"- {sentence}")
     for problem in made.problems:
         console.print(f"! {problem}", style="red")

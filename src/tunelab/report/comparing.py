@@ -20,6 +20,18 @@ class Comparison:
     verdict: Verdict
     by_article: Difference
 
+    @property
+    def sentence(self) -> str:
+        """The verdict, and how it would look with whole articles as the unit."""
+        low, high = self.by_article.low, self.by_article.high
+        if low is None or high is None:
+            return self.verdict.sentence
+        if self.verdict.outcome == "worse":  # then the sentence is about second - first
+            low, high = -high, -low
+        told = f"{self.verdict.sentence}; by article [{low:.1f}, {high:.1f}]"
+        doubtful = self.verdict.outcome in ("better", "worse") and low <= 0 <= high
+        return told + (", which holds 0" if doubtful else "")
+
     def document(self) -> dict[str, Any]:
         """All its numbers, for comparisons.json."""
         found = self.verdict.difference
@@ -28,7 +40,7 @@ class Comparison:
             "second": self.verdict.second,
             "metric": self.metric,
             "outcome": self.verdict.outcome,
-            "sentence": self.verdict.sentence,
+            "sentence": self.sentence,
             "difference": found.value,
             "low": found.low,
             "high": found.high,
@@ -75,6 +87,16 @@ def compare_all(methods: Sequence[Method]) -> list[Comparison]:
     return [comparison for metric in metrics for comparison in _compare(pairs, metric)]
 
 
+def not_compared(methods: Sequence[Method]) -> list[str]:
+    """A sentence on every pair of finished methods that was scored on different items."""
+    return [
+        f"{first.label} and {second.label} are not compared, they were scored on different items: "
+        f"{first.items.against(second.items)}"
+        for first, second in combinations([m for m in methods if m.finished], 2)
+        if first.items is not None and second.items is not None and first.items != second.items
+    ]
+
+
 def refuse_different_items(methods: Sequence[Method]) -> None:
     """Raise a `UsageError` unless all methods are finished and scored on the same items."""
     for method in methods:
@@ -84,18 +106,11 @@ def refuse_different_items(methods: Sequence[Method]) -> None:
                 f"'{method.label}' cannot be compared: no run of it is finished ({states}).",
                 hint="`tunelab run` with its recipe continues it.",
             )
-    first = methods[0]
-    for other in methods[1:]:
-        a, b = first.items, other.items
-        assert a is not None and b is not None
-        if a != b:
-            shared = len(set(a.ids) & set(b.ids))
-            raise UsageError(
-                f"'{first.label}' ({len(a.ids)} items, version {a.version}) and '{other.label}' "
-                f"({len(b.ids)} items, version {b.version}) share {shared} items; a paired "
-                "comparison needs the same ones.",
-                hint="Run both with the same task.test, task.test_limit and task.version.",
-            )
+    for sentence in not_compared(methods):
+        raise UsageError(
+            f"{sentence}.",
+            hint="Run both with the same task.test, task.test_limit and task.version.",
+        )
 
 
 def _compare(pairs: Sequence[tuple[Method, Method]], metric: str) -> list[Comparison]:

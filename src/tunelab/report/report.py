@@ -6,6 +6,7 @@ Everything comes from the files of the run directories; nothing is trained, load
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,16 @@ from typing import Any
 
 from tunelab.evaluation.scores import convention
 from tunelab.records import write_atomically
-from tunelab.report.comparing import Comparison, compare_all, refuse_different_items
+from tunelab.report.comparing import (
+    Comparison,
+    compare_all,
+    not_compared,
+    refuse_different_items,
+)
 from tunelab.report.study import Method, Run, Study, read_study
 from tunelab.report.table import Row, comma_separated, make_row, markdown
+
+_COMMAND = "tunelab run recipe.yaml --out DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +38,15 @@ class Report:
     def verdicts(self) -> list[str]:
         """The sentences on the metrics that come first, F1 and EM."""
         return [
-            comparison.verdict.sentence
+            comparison.sentence
             for comparison in self.comparisons
             if comparison.metric in ("f1", "exact", "exact_match")
         ]
+
+    @property
+    def not_compared(self) -> list[str]:
+        """Which pairs have no verdict, and why."""
+        return not_compared(self.study.methods)
 
     @property
     def problems(self) -> list[str]:
@@ -52,6 +65,7 @@ class Report:
             "schema_version": 1,
             "study": self.study.name,
             "comparisons": [comparison.document() for comparison in self.comparisons],
+            "not_compared": self.not_compared,
         }
 
 
@@ -97,14 +111,15 @@ def text(report: Report) -> str:
     """table.md."""
     finished = [run for row in report.rows for run in row.method.finished]
     parts = [f"# {report.study.name}", markdown(report.rows)]
-    if report.verdicts:
-        parts += ["## Verdicts", _bullets(report.verdicts)]
+    if report.verdicts or report.not_compared:
+        parts += ["## Verdicts", _bullets([*report.verdicts, *report.not_compared])]
     if report.problems:
         parts += ["## Runs that did not finish", _bullets(report.problems)]
     if finished:
         parts += ["## What the figures mean", _bullets(_meaning(report, finished))]
         parts += ["## Proofs", _bullets(_proofs(report.rows))]
         parts += ["## Made with", _bullets(_circumstances(finished))]
+        parts += ["Again, with the recipe.yaml beside this table:", f"    {_COMMAND}"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -120,10 +135,10 @@ def _meaning(report: Report, finished: Sequence[Run]) -> list[str]:
         "Intervals: 95 %, with the paragraph as the unit and the seeds as a random effect; with "
         "one seed they are about that trained model alone.",
         "Verdicts: paired on the same items, corrected by Holm's method for all pairs of a "
-        "metric. comparisons.json has the same intervals with whole articles as the unit.",
+        "metric. By article: the same interval with whole articles as the unit.",
         "Times, sizes and losses: the median of the seeds, and their range. Loss, last: the mean "
         "of the last tenth of the steps. Peak memory on a CPU: growth above the idle process.",
-        *dict.fromkeys(note for run in finished for note in run.manifest.notes),
+        *_notes(finished),
     ]
     thresholds = {
         run.manifest.no_answer_threshold
@@ -140,15 +155,32 @@ def _meaning(report: Report, finished: Sequence[Run]) -> list[str]:
     return lines
 
 
+def _notes(runs: Sequence[Run]) -> list[str]:
+    """Each note once, with the runs that it is about unless it is about all."""
+    about: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        for note in dict.fromkeys(run.manifest.notes):
+            about[note].append(f"{run.manifest.label} seed {run.recipe.seed}")
+    return [
+        note if len(names) == len(runs) else f"{note} ({', '.join(names)})"
+        for note, names in about.items()
+    ]
+
+
 def _proofs(rows: Sequence[Row]) -> list[str]:
     lines: list[str] = []
     for row in rows:
-        proofs = [proof for run in row.method.finished for proof in run.manifest.proofs]
+        proofs = [(run, proof) for run in row.method.runs for proof in run.manifest.proofs]
         if proofs:
-            held = sum(proof.held for proof in proofs)
-            first = row.method.finished[0].manifest.proofs
-            names = "; ".join(proof.name for proof in first)
+            held = sum(proof.held for _, proof in proofs)
+            names = "; ".join(dict.fromkeys(proof.name for _, proof in proofs))
             lines.append(f"{row.method.label}: {held} of {len(proofs)} held ({names}).")
+            lines += [
+                f"{run.directory.path.name}: '{proof.name}' does not hold: "
+                + " ".join(f"{proof.found} {proof.remedy}".split())
+                for run, proof in proofs
+                if not proof.held
+            ]
     return lines or ["Nothing was trained."]
 
 

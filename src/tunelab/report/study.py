@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from tunelab.errors import RecordError, TunelabError
-from tunelab.evaluation.scores import score_predictions
-from tunelab.metrics.squad import Floats, Mask, SquadVersion
-from tunelab.recipe import Recipe, digest, expand, labels, read_recipe, with_settings
+from tunelab.evaluation.scores import score_predictions, task_name
+from tunelab.metrics.squad import Floats, Mask, SquadScore, SquadVersion
+from tunelab.recipe import Recipe, digest, expand, labels, validate, with_settings
 from tunelab.records import Manifest, Prediction, RunDirectory, find_runs
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,15 @@ class Items:
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     articles: tuple[str, ...]
+    gold: tuple[tuple[str, ...], ...]
+
+    def against(self, other: Items) -> str:
+        """How the two differ, with counts."""
+        shared = len(set(self.ids) & set(other.ids))
+        return (
+            f"{len(self.ids):,} items under version {self.version} against {len(other.ids):,} "
+            f"under version {other.version}, {shared:,} ids in common"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def read_study(directory: Path) -> Study:
     found = [read_run(place) for place in find_runs(directory)]
     if not (directory / "runs").is_dir():
         return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
-    recipe = read_recipe(directory / "recipe.yaml")
+    recipe = _read_recipe(directory / "recipe.yaml")
     asked = expand(recipe)
     names = labels(asked)
     wanted = {(label, run.seed): run for label, run in zip(names, asked, strict=True)}
@@ -101,18 +113,32 @@ def read_study(directory: Path) -> Study:
 
 
 def read_run(place: RunDirectory) -> Run:
-    """Read one run; predictions are scored anew, so that every figure has one source."""
-    recipe, manifest = read_recipe(place.recipe), place.read_manifest()
+    """Read one run; predictions are scored anew, so that every figure has one source.
+
+    Raises:
+        RecordError: a file is damaged, or scores.json says something else than the predictions.
+    """
+    recipe, manifest = _read_recipe(place.recipe), place.read_manifest()
     if manifest.status != "ok":
         return Run(place, recipe, manifest, None, {})
-    rows = sorted(place.read_predictions(), key=lambda row: row.id)
-    return Run(
-        place,
-        recipe,
-        manifest,
-        _items(rows, recipe.task.version),
-        _scores(rows, recipe.task.version),
-    )
+    version = recipe.task.version
+    rows = place.read_predictions()
+    scored = score_predictions(rows, version=version)
+    _refuse_other_scores(place, scored)
+    order = sorted(range(len(rows)), key=lambda index: rows[index].id)
+    parts = {
+        name: (about[order], 100 * scores[order])
+        for name, (about, scores) in scored.parts().items()
+    }
+    return Run(place, recipe, manifest, _items([rows[i] for i in order], version), parts)
+
+
+def _read_recipe(path: Path) -> Recipe:
+    """Read a recipe that a run wrote; its data need not be on this machine."""
+    try:
+        return validate(yaml.safe_load(path.read_text(encoding="utf-8")), source=str(path))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecordError(f"{path} cannot be read: {error}.") from error
 
 
 def _items(rows: Sequence[Prediction], version: SquadVersion) -> Items:
@@ -121,12 +147,22 @@ def _items(rows: Sequence[Prediction], version: SquadVersion) -> Items:
         tuple(row.id for row in rows),
         tuple(row.group for row in rows),
         tuple(row.article for row in rows),
+        tuple(row.gold for row in rows),
     )
 
 
-def _scores(rows: Sequence[Prediction], version: SquadVersion) -> dict[str, tuple[Mask, Floats]]:
-    parts = score_predictions(rows, version=version).parts()
-    return {name: (about, 100 * scores) for name, (about, scores) in parts.items()}
+def _refuse_other_scores(place: RunDirectory, scored: SquadScore) -> None:
+    """scores.json was computed from the same predictions, so it says the same, but for rounding."""
+    recorded = place.read_scores().get(task_name(scored.version), {})
+    for name, value in scored.figures().items():
+        there = recorded.get(name)
+        if there is None or abs(there.value - value) > _ROUNDING:
+            says = "nothing" if there is None else f"{there.value} on {there.count:,} items"
+            raise RecordError(
+                f"The files of {place.path.name} contradict each other: for {name}, scores.json "
+                f"says {says}, and the {len(scored.ids):,} predictions yield {value}.",
+                hint="One was damaged or edited. Move the run directory away and run again.",
+            )
 
 
 def _is_asked_for(run: Run, wanted: dict[tuple[str, int], Recipe]) -> bool:
@@ -169,8 +205,8 @@ def _refuse_mixed_items(runs: Sequence[Run]) -> None:
         assert other.items is not None
         if other.items != run.items:
             raise RecordError(
-                f"{other.directory.path.name} has {len(other.items.ids)} items and "
-                f"{run.directory.path.name} has {len(run.items.ids)}, not the same ones.",
-                hint="A predictions.jsonl was damaged, or the test data changed between the runs. "
-                "Move the run directory away that is wrong and run again.",
+                f"{other.directory.path.name} and {run.directory.path.name} should differ in their "
+                f"seed alone, but answered other items: {other.items.against(run.items)}.",
+                hint="The test data changed between the runs. Move the run directory away that is "
+                "wrong and run again.",
             )
