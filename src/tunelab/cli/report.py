@@ -22,8 +22,13 @@ def report(
         print_report(directory)
 
 
-SHOWN = ("method", "runs", "learning rate", "trained parameters", "training time", "peak memory")
-"""Columns on a terminal, before the metrics; table.md has them all."""
+NARROW = ("method", "runs", "trained parameters", "training time", "EM", "F1")
+"""Columns on a terminal; table.md has them all."""
+
+WIDE = (*NARROW, "HasAns F1", "NoAns EM", "peak memory", "learning rate")
+"""Columns on a terminal of at least `WIDE_FROM` characters."""
+
+WIDE_FROM = 140
 
 
 def print_report(directory: Path) -> None:
@@ -32,17 +37,16 @@ def print_report(directory: Path) -> None:
     from rich.table import Table
 
     from tunelab.report import write_report
-    from tunelab.report.comparing import SPOKEN
     from tunelab.report.table import cells, metrics_of
 
     made = write_report(directory)
     metrics = metrics_of(made.rows)
     texts = [cells(row, metrics) for row in made.rows]
-    names = [*SHOWN, *(SPOKEN.get(metric, metric) for metric in metrics if metric != "NoAns_f1")]
     console = Console(highlight=False, markup=False)
+    names = [name for name in (WIDE if console.width >= WIDE_FROM else NARROW) if name in texts[0]]
     table = Table(title=made.study.name, title_justify="left")
     for name in names:
-        table.add_column(name, overflow="fold", justify="left" if name in SHOWN[:2] else "right")
+        table.add_column(name, overflow="fold", justify="left" if name in NARROW[:2] else "right")
     for text in texts:
         table.add_row(*(text[name] for name in names))
     console.print(table)

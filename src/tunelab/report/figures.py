@@ -24,9 +24,9 @@ def size(quantity: float) -> str:
     """Bytes with a binary unit."""
     for unit in ("B", "KiB", "MiB"):
         if quantity < 1024:
-            return f"{quantity:.3g} {unit}"
+            return f"{_three_digits(quantity)} {unit}"
         quantity /= 1024
-    return f"{quantity:.3g} GiB"
+    return f"{_three_digits(quantity)} GiB"
 
 
 def rate(value: float) -> str:
@@ -42,3 +42,7 @@ def share(part: float, whole: float) -> str:
 def middle(values: Sequence[float]) -> float:
     """The median."""
     return statistics.median(values)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"  # never 1e+03
