@@ -100,14 +100,14 @@ def test_the_bytes_are_pinned() -> None:
     document = {split: generate(split, questions=30, seed=3) for split in SPLITS}
     text = json.dumps(document, ensure_ascii=False, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    assert digest == "?"
+    assert digest == "f53acf34c6bf05f47222f151bcd2cc65b30e138dd553d1db3d1a12d81b3b9ef2"
 
 
 def test_draws_are_pinned() -> None:
     draw = Draw("tunelab")
-    assert [draw.below(100) for _ in range(5)] == []
-    assert draw.shuffled("abcdef") == []
-    assert [word for word in ("Ada", "Bruno", "Clara", "Otto") if held_out(word)] == []
+    assert [draw.below(100) for _ in range(5)] == [40, 66, 71, 20, 16]
+    assert draw.shuffled("abcdef") == ["d", "a", "c", "f", "b", "e"]
+    assert [word for word in ("Ada", "Bruno", "Clara", "Otto") if held_out(word)] == ["Bruno"]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_asked_entity_stands_in_the_paragraph_though_the_answer_does_not() -
 
 
 def test_a_wrong_split_or_size_is_refused_with_a_hint() -> None:
-    with pytest.raises(DataError, match="no split 'tests'.*\n.*Did you mean 'test'"):
+    with pytest.raises(DataError, match=r"no split 'tests'.*\n.*Did you mean 'test'"):
         generate("tests", questions=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="-1 questions"):
         generate("test", questions=-1)

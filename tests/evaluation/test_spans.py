@@ -21,7 +21,7 @@ OFFSETS = [(0, 2), (3, 5), (6, 8), (9, 11)]
 def output(starts: list[float], ends: list[float], *, example: int = 0) -> WindowLogits:
     """[CLS] question [SEP] and then the context's four tokens."""
     window = Window(example, [0] * 7, [0] * 7, 3, OFFSETS, 0, (0, 0))
-    return WindowLogits(window, np.float32(starts), np.float32(ends))
+    return WindowLogits(window, np.array(starts, np.float32), np.array(ends, np.float32))
 
 
 QUESTION = Example("q", "?", CONTEXT, (Answer("cd", 3),), "g", "a")

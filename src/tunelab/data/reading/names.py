@@ -1,8 +1,8 @@
 """Names and values: invented words, common words, years and amounts.
 
 Within one paragraph no value's words occur inside another's and no two invented words begin alike,
-so that a value belongs to one fact of one entity. Names come from the words of training or from those held
-out, never from both.
+so that a value belongs to one fact of one entity. Names come from the words of training or from
+those held out, never from both.
 """
 
 from __future__ import annotations
