@@ -36,7 +36,7 @@ def test_the_best_span_runs_forwards_and_lies_in_the_context() -> None:
         max_answer_tokens=4,
     )
     assert (spans[0].text, spans[0].start, spans[0].score) == ("ef", 6, 6.0)
-    assert [span.text for span in spans[1:4]] == ["ab", "cd", "ef gh"]
+    assert sorted(span.text for span in spans[1:4]) == ["ab", "cd", "ef gh"]  # of equal score
 
 
 def test_long_spans_are_no_answers() -> None:
