@@ -96,7 +96,7 @@ def _markdown(model: str, rows: list[Checked]) -> str:
         for name, version in versions().items()
         if name in ("torch", "transformers", "peft")
     )
-    machine = ", ".join(hardware().values())
+    machine = ", ".join(f"{name}: {value}" for name, value in hardware().items())
     table = [
         "| method | works | trained parameters | CPU s a step | stored bytes | merges | reason |",
         "| --- | --- | ---: | ---: | ---: | --- | --- |",
@@ -118,7 +118,7 @@ def _markdown(model: str, rows: list[Checked]) -> str:
             "too, where `merges` says yes). CPU seconds are those of all threads together, on this "
             "small batch: compare them with each other only.",
             "",
-            f"{packages}. {machine}, {torch.get_num_threads()} threads. {_total(rows)}",
+            f"{packages}. {machine}, threads: {torch.get_num_threads()}. {_total(rows)}",
             "",
             *table,
             "",
