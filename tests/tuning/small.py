@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 64,
-    "max_position_embeddings": 64,
+    "max_position_embeddings": 128,
 }
 DEBERTA_V3: dict[str, Any] = {
     "relative_attention": True,

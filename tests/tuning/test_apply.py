@@ -218,9 +218,9 @@ def test_what_does_not_fit_is_told(fields: dict[str, Any], message: str) -> None
 
 
 def test_too_many_virtual_tokens_are_told() -> None:
-    with pytest.raises(TuningError, match="64 positions") as caught:
-        logits(tuned(kind="prompt", virtual_tokens=60), batch())
-    assert "model.max_length=4" in caught.value.hint
+    with pytest.raises(TuningError, match="128 positions") as caught:
+        logits(tuned(kind="prompt", virtual_tokens=120), batch())
+    assert "model.max_length=8" in caught.value.hint
 
 
 def test_a_folder_without_weights_is_told(tmp_path: Path) -> None:
