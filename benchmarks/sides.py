@@ -1,0 +1,83 @@
+"""The two trainings that are compared, each from the same facts to the end, in its own process."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from benchmarks.alternation import Baton
+from tunelab.data import Example
+from tunelab.recipe import FullTuning, Model, Training
+from tunelab.training.schedule import epoch_order
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What both sides do: full fine-tuning for one epoch."""
+
+    examples: list[Example]
+    model: Model
+    training: Training
+    seed: int
+
+
+def usual_side(baton: Baton, *, work: Work, ignore_padding: bool) -> None:
+    """The usual recipe, with the examples in tunelab's order."""
+    from benchmarks.usual_trainer import train_usual
+    from tunelab.models.encoder import load_encoder
+
+    encoder = load_encoder(work.model, seed=work.seed)
+    order = epoch_order(len(work.examples), seed=work.seed, epoch=0)
+    with tempfile.TemporaryDirectory() as folder:
+        train_usual(
+            encoder.model,
+            encoder.tokenizer,
+            [work.examples[index] for index in order],
+            work.training,
+            baton=baton,
+            bf16=work.model.dtype == "bf16",
+            ignore_padding=ignore_padding,
+            folder=Path(folder),
+        )
+
+
+def tunelab_side(baton: Baton, *, work: Work) -> None:
+    """What `tunelab run` does between loading and saving."""
+    from accelerate import Accelerator
+    from accelerate.utils import set_seed
+
+    from tunelab.models.encoder import load_encoder
+    from tunelab.prompts.windows import encode_windows
+    from tunelab.records import RunDirectory, Step
+    from tunelab.training.loop import Hooks, train
+    from tunelab.training.meters import MemoryMeter
+    from tunelab.tuning import TrainingWatch, apply_tuning
+
+    set_seed(work.seed)
+    accelerator = Accelerator(mixed_precision="bf16" if work.model.dtype == "bf16" else "no")
+    encoder = load_encoder(work.model, seed=work.seed)
+    tuned = apply_tuning(
+        encoder.model, FullTuning(kind="full"), total_steps=len(work.examples), seed=work.seed
+    )
+    tuned.model.to(accelerator.device)
+    windows = encode_windows(work.examples, encoder.tokenizer, work.model)
+
+    def advance(step: Step) -> None:
+        baton.step(step.loss)
+
+    with tempfile.TemporaryDirectory() as folder:
+        baton.wait()
+        train(
+            tuned,
+            [list(rows) for _, rows in groupby(windows, key=lambda window: window.example)],
+            work.training,
+            accelerator=accelerator,
+            seed=work.seed,
+            pad_id=encoder.pad_id,
+            directory=RunDirectory(Path(folder)),
+            watch=TrainingWatch(tuned),
+            memory=MemoryMeter(),
+            hooks=Hooks(validate=None, advance=advance, stop=lambda: False),
+        )
