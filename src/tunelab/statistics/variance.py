@@ -52,9 +52,9 @@ class Variance:
         Cochran (1964, Biometrics 20, 191-195): the mean of both quantiles, weighted by the parts of
         the variance. One t with Satterthwaite's degrees of freedom, the usual choice, holds a score
         in 92 instead of 95 % of studies whose three seeds vary more than paragraphs do: seeds that
-        happen to agree then raise the degrees of freedom. The weight of the seeds lies midway between B - X, what they
-        were found to add, and B, what was estimated from so few of them; by simulation, B - X alone
-        calls too many identical methods different, and B too few methods (docs/statistics.md).
+        happen to agree then raise the degrees of freedom. The seeds' weight lies midway between
+        B - X, what they were found to add, and B, what was estimated from so few of them: B - X
+        alone calls identical methods different too often (simulated in docs/statistics.md).
         """
         from scipy.special import stdtrit
 
