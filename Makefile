@@ -40,7 +40,7 @@ test: $(VENV)/.test          ## the tests that need nothing but this checkout (a
 	$(BIN)/python -m pytest -n 2 -m "not slow" tests
 
 test-all: $(VENV)/.test      ## all tests, those on real data in ../shared and crashes too (at most 45 minutes)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n 2 tests
 
 bench: $(VENV)/.test         ## print the speed figures that docs/results quotes
 	$(BIN)/python -m benchmarks

@@ -139,6 +139,7 @@ def test_a_divergence_is_a_row_and_the_others_go_on(small_recipe: Path, tmp_path
     assert "diverged" in (out / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_nothing_is_lost(small_recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = ["grid=null", "tuning={kind: full}", "training.epochs=1"]
@@ -221,6 +222,7 @@ def test_wrong_usage_starts_nothing_and_shows_no_traceback(
     assert not (out / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_recipe_in_a_run_directory_is_that_run(small_recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = ["grid=null", "tuning={kind: head}", "training.epochs=1"]
