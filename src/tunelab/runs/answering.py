@@ -58,6 +58,12 @@ class Answering:
         self.seconds += time.perf_counter() - began
         return predictions
 
+    @property
+    def chooses_threshold(self) -> bool:
+        """Whether validation is asked for the no-answer threshold."""
+        wanted = self.recipe.evaluation.no_answer_threshold
+        return self.recipe.task.version == "2.0" and wanted == "validation"
+
     def threshold(self, validation: Sequence[Prediction]) -> float | None:
         """The no-answer threshold that the recipe asks for; None where every item is answered."""
         if self.recipe.task.version == "1.1":

@@ -219,7 +219,11 @@ class _Run:
     def _evaluate(self, data: TaskData, answering: Answering) -> None:
         """Predict and score what the recipe asks for, with a threshold from validation."""
         recipe = self.recipe
-        held_out = answering.answer(data.validation, "validation") if data.validation else []
+        held_out = (
+            answering.answer(data.validation, "validation")
+            if recipe.evaluation.split == "validation" or answering.chooses_threshold
+            else []
+        )
         threshold = answering.threshold(held_out)
         match recipe.evaluation.split:
             case "test":
