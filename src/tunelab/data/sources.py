@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from tunelab.data.example import Answer, Example, misplaced_answers, text_hash
+from tunelab.data.hub import prepare_hub
 from tunelab.data.splits import shared_paragraphs, split_validation, take_limit
 from tunelab.data.squad import parse_squad, read_squad, refuse_duplicates
 from tunelab.errors import DataError, did_you_mean
@@ -103,6 +104,7 @@ def _load_reading(name: str, part: Part) -> list[Example]:
 def _load_hub(name: str, part: Part) -> list[Example]:
     """Load a data set of the hub; its validation split is the published development set."""
     import datasets
+    from datasets.exceptions import DatasetsError
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     match part:
@@ -112,9 +114,10 @@ def _load_hub(name: str, part: Part) -> list[Example]:
             split = "validation"
         case _:
             assert_never(part)
+    prepare_hub()
     try:
         rows: Any = datasets.load_dataset(name, split=split)
-    except (OSError, ValueError, HfHubHTTPError, OfflineModeIsEnabled) as error:
+    except (OSError, ValueError, DatasetsError, HfHubHTTPError, OfflineModeIsEnabled) as error:
         raise DataError(
             f"'{name}' is no file here, and as a data set of the hub it could not be loaded: "
             f"{str(error).strip().splitlines()[0]}",

@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunelab.data.hub import prepare_hub
 from tunelab.errors import ModelError, did_you_mean
 from tunelab.recipe import expand_variables
 
@@ -54,4 +55,6 @@ def resolve_checkpoint(name: str) -> str:
             hint="Give a folder that `save_pretrained` wrote, a hub id, or a bundled name: "
             + did_you_mean(name, BUNDLED),
         )
+    if not Path(name).exists():
+        prepare_hub()
     return name

@@ -25,9 +25,6 @@ from tunelab.errors import ModelError
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.recipe import Model
 
-HEAD = "qa_outputs"
-"""The span head's name in every transformers question-answering model."""
-
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
@@ -69,7 +66,8 @@ def load_encoder(settings: Model, *, seed: int) -> Encoder:
         )
     except (OSError, ValueError) as error:
         raise _cannot_load(settings, error) from error
-    missing = {name for name in info["missing_keys"] if not name.startswith(HEAD)}
+    inside = f"{model.base_model_prefix}."  # what lies outside is the head
+    missing = {name for name in info["missing_keys"] if name.startswith(inside)}
     if missing:
         raise ModelError(
             f"The checkpoint '{settings.path}' lacks {len(missing)} weights that the model needs, "
