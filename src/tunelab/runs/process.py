@@ -27,6 +27,9 @@ class Workers:
     """Starts runs, one at a time."""
 
     def __init__(self) -> None:
+        # Threads that spin while they wait make a busy machine several times slower; it must be
+        # said before the server loads torch.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOADED)
 
