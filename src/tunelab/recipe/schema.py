@@ -174,7 +174,7 @@ class Training(Settings):
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this global L2 norm."""
     tokens_per_pass: int = Field(default=512, ge=1)
-    """Padded tokens of one pass, never the result: 512 suits a CPU, 8192 and more an accelerator."""
+    """Padded tokens of a pass, never the result: 512 suits a CPU, 8192 an accelerator."""
     checkpoint_steps: int = Field(default=50, ge=1)
     """Optimiser steps between two checkpoints."""
     select: Literal["best", "last"] = "best"
