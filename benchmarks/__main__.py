@@ -18,7 +18,7 @@ from tunelab.runs.environment import hardware, versions
 
 
 def main() -> None:
-    """Print every table."""
+    """Print every table; exit code 1 if a row is void."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--data", type=Path, default=os.environ.get("TUNELAB_DATA", beside))
@@ -31,8 +31,12 @@ def main() -> None:
     given = [
         f"--{name} {value}" for name, value in vars(options).items() if name != "data" and value
     ]
+    load = os.getloadavg()[0]  # a busy machine makes the figures noise, so the page tells
     print(f"Command: `{' '.join(['python -m benchmarks', *given])}`\n")
-    print(f"Hardware: {', '.join(hardware().values())}, {torch.get_num_threads()} threads\n")
+    print(
+        f"Hardware: {', '.join(hardware().values())}, {torch.get_num_threads()} threads, "
+        f"load {load:.1f} before the start\n"
+    )
     print(f"Versions: {', '.join(f'{name} {found}' for name, found in versions().items())}\n")
     print(command_line.table(options.data) + "\n", flush=True)
     results = [
@@ -45,6 +49,7 @@ def main() -> None:
         for name, row in encoder_training.ROWS.items()
     ]
     print(encoder_training.table(results))
+    sys.exit(not all(result.verdict.held for result in results))
 
 
 if __name__ == "__main__":
