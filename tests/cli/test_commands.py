@@ -8,18 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.command import tunelab
 
 from tunelab.data import read_squad
-
-
-def tunelab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tunelab", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 def test_help_needs_no_torch() -> None:

@@ -11,23 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.command import ONE_THREAD, tunelab
 
 from tunelab.recipe import Recipe, read_recipe
 from tunelab.records import Manifest, RunDirectory, find_runs
-
-ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
-"""Small models are no faster with more, and tests run side by side."""
-
-
-def tunelab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tunelab", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env=ONE_THREAD,
-    )
 
 
 def manifests(out: Path) -> dict[str, Manifest]:
