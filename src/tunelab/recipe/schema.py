@@ -173,8 +173,8 @@ class Training(Settings):
     """Of matrices; biases and normalisation weights are not decayed."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this global L2 norm."""
-    tokens_per_pass: int = Field(default=512, ge=1)
-    """Padded tokens of a pass, never the result: 512 suits a CPU, 8192 an accelerator."""
+    tokens_per_pass: int = Field(default=1024, ge=1)
+    """Padded tokens of a pass, never the result: 1024 suits a CPU, 8192 an accelerator."""
     checkpoint_steps: int = Field(default=50, ge=1)
     """Optimiser steps between two checkpoints."""
     select: Literal["best", "last"] = "best"

@@ -28,6 +28,7 @@ from tunelab.training.checkpoint import (
     save_best,
     save_checkpoint,
 )
+from tunelab.training.cpu_kernels import cpu_kernels
 from tunelab.training.meters import MemoryMeter
 from tunelab.training.schedule import epoch_order, rate_factor, step_examples, steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel
@@ -168,7 +169,7 @@ def _accumulate(
     total = 0.0
     for members in cut_passes(batch, tokens_per_pass=settings.tokens_per_pass):
         rows = pad_pass(members, pad_id=pad_id, device=accelerator.device)
-        with accelerator.autocast():
+        with accelerator.autocast(), cpu_kernels():
             logits = span_logits(tuned, rows)
         loss = F.cross_entropy(logits, rows.targets, reduction="sum") / (2 * len(batch))
         accelerator.backward(loss)
