@@ -58,7 +58,7 @@ class cpu_kernels(TorchFunctionMode):  # read as a context manager
 def _dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     if not training or p in (0.0, 1.0) or x.device.type != "cpu" or inplace:
         return F.dropout(x, p, training, inplace)
-    return _Dropout.apply(x, p)  # type: ignore[no-any-return]
+    return _Dropout.apply(x, p)
 
 
 def _attention(
@@ -86,7 +86,7 @@ def _attention(
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(~attn_mask, lowest)
     if scale is None:
         scale = query.shape[-1] ** -0.5
-    return _Attention.apply(query, key, value, attn_mask, dropout_p, scale)  # type: ignore[no-any-return]
+    return _Attention.apply(query, key, value, attn_mask, dropout_p, scale)
 
 
 class _Dropout(torch.autograd.Function):
