@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from benchmarks.alternation import Baton
@@ -29,7 +28,7 @@ def usual_side(baton: Baton, *, work: Work, ignore_padding: bool) -> None:
     from tunelab.models.encoder import load_encoder
 
     encoder = load_encoder(work.model, seed=work.seed)
-    order = epoch_order(len(work.examples), seed=work.seed, epoch=0)
+    order = epoch_order([e.group for e in work.examples], seed=work.seed, epoch=0)
     with tempfile.TemporaryDirectory() as folder:
         train_usual(
             encoder.model,
@@ -53,6 +52,7 @@ def tunelab_side(baton: Baton, *, work: Work) -> None:
     from tunelab.records import RunDirectory, Step
     from tunelab.training.loop import Hooks, train
     from tunelab.training.meters import MemoryMeter
+    from tunelab.training.spans import SpanObjective
     from tunelab.tuning import TrainingWatch, apply_tuning
 
     set_seed(work.seed)
@@ -62,7 +62,14 @@ def tunelab_side(baton: Baton, *, work: Work) -> None:
         encoder.model, FullTuning(kind="full"), total_steps=len(work.examples), seed=work.seed
     )
     tuned.model.to(accelerator.device)
-    windows = encode_windows(work.examples, encoder.tokenizer, work.model)
+    objective = SpanObjective(
+        tuned,
+        work.examples,
+        encode_windows(work.examples, encoder.tokenizer, work.model),
+        work.training,
+        accelerator=accelerator,
+        pad_id=encoder.pad_id,
+    )
 
     def advance(step: Step) -> None:
         baton.step(step.loss)
@@ -71,11 +78,10 @@ def tunelab_side(baton: Baton, *, work: Work) -> None:
         baton.wait()
         train(
             tuned,
-            [list(rows) for _, rows in groupby(windows, key=lambda window: window.example)],
+            objective,
             work.training,
             accelerator=accelerator,
             seed=work.seed,
-            pad_id=encoder.pad_id,
             directory=RunDirectory(Path(folder)),
             watch=TrainingWatch(tuned),
             memory=MemoryMeter(),

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from tunelab.recipe import Recipe, Tuning, read_recipe
 from tunelab.records import Manifest, RunDirectory
+from tunelab.runs import encoding
 from tunelab.runs import execute as execution
 from tunelab.tuning import TunedModel, apply_tuning
 
@@ -46,7 +47,7 @@ def run_with(
         fault(tuned)
         return tuned
 
-    monkeypatch.setattr(execution, "apply_tuning", faulty)
+    monkeypatch.setattr(encoding, "apply_tuning", faulty)
     directory = RunDirectory(tmp_path / "run")
     execution.execute(recipe, "lora", directory, quiet=True, stop=lambda: False)
     return directory.read_manifest()

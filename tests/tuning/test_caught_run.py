@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 from tunelab.recipe import Recipe
 from tunelab.recipe.schema import Tuning
 from tunelab.records import Manifest, RunDirectory
-from tunelab.runs import execute as runs
+from tunelab.runs import encoding
+from tunelab.runs.execute import execute
 from tunelab.tuning import TunedModel, apply_tuning
 
 
@@ -34,7 +35,7 @@ def article(number: int) -> dict[str, Any]:
 
 def manifest_of(recipe: Recipe, folder: Path) -> Manifest:
     directory = RunDirectory(folder)
-    runs.execute(recipe, "lora", directory, quiet=True, stop=lambda: False)
+    execute(recipe, "lora", directory, quiet=True, stop=lambda: False)
     return directory.read_manifest()
 
 
@@ -72,7 +73,7 @@ def test_a_run_with_frozen_lora_matrices_fails(
                 parameter.requires_grad_(False)
         return tuned
 
-    monkeypatch.setattr(runs, "apply_tuning", freezing)
+    monkeypatch.setattr(encoding, "apply_tuning", freezing)
     manifest = manifest_of(lora_recipe, tmp_path / "run")
     assert manifest.status == "failed"
     assert "66 in 2 require a gradient; frozen: bert.encoder" in manifest.message

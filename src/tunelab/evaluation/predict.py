@@ -12,9 +12,16 @@ from tunelab.prompts.passes import Pass, cut_passes, pad_pass
 from tunelab.prompts.windows import Window
 from tunelab.recipe import Evaluation
 from tunelab.records import Prediction
+from tunelab.tuning import TunedModel
 
 SpanModel = Callable[[Pass], torch.Tensor]
 """A pass of B windows of L tokens -> (B, L, 2) float32 start and end logits."""
+
+
+def span_logits(tuned: TunedModel, rows: Pass) -> torch.Tensor:
+    """Start and end logits of a pass, (B, L, 2) float32; padding is -inf."""
+    logits = tuned.span_logits(rows.input_ids, rows.attention_mask, rows.token_type_ids)
+    return logits.float().masked_fill(rows.attention_mask.unsqueeze(-1) == 0, -torch.inf)
 
 
 def predict(

@@ -163,6 +163,11 @@ class Training(Settings):
     """Passes over the training questions."""
     batch_size: int = Field(default=16, ge=1)
     """Questions per optimiser step, however they are laid out in forward passes."""
+    together: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
+    """How many questions of a paragraph follow one another in the shuffled order of an epoch.
+
+    Not given: all of them where they share a prefix (decoders with share_prefix), else 1.
+    """
     learning_rate: float = Field(default=1e-4, gt=0)
     """The highest rate of the schedule."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"

@@ -1,4 +1,4 @@
-"""Answers a part of the data with the model of a run, and measures how long that takes."""
+"""Answers parts of the data, chooses the no-answer threshold on validation, and takes the time."""
 
 from __future__ import annotations
 
@@ -6,25 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from accelerate import Accelerator
-
 from tunelab.data import Example
-from tunelab.evaluation.predict import predict
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.evaluation.threshold import choose_threshold
 from tunelab.metrics.squad import answer_f1
-from tunelab.models.encoder import Encoder
-from tunelab.prompts.passes import Pass
-from tunelab.prompts.windows import encode_windows
 from tunelab.recipe import Recipe
 from tunelab.records import Prediction
-from tunelab.runs.progress import Display
-from tunelab.training.loop import span_logits
-from tunelab.tuning import TunedModel
-
-TOKENS_PER_PASS = 4096
-"""Without gradients a pass may be larger than in training."""
+from tunelab.runs.family import Family
 
 
 @dataclass(slots=True)
@@ -32,29 +20,14 @@ class Answering:
     """A tuned model that answers questions."""
 
     recipe: Recipe
-    encoder: Encoder
-    tuned: TunedModel
-    accelerator: Accelerator
-    display: Display
+    family: Family
     seconds: float = 0.0
     """Spent so far."""
 
     def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
         """One prediction per example, always answered; `name` stands on the progress bar."""
         began = time.perf_counter()
-        windows = encode_windows(examples, self.encoder.tokenizer, self.recipe.model)
-        self.tuned.model.eval()
-        with self.display.phase(name, len(windows)) as advance:
-            predictions = predict(
-                self._logits,
-                examples,
-                windows,
-                self.recipe.evaluation,
-                tokens_per_pass=TOKENS_PER_PASS,
-                pad_id=self.encoder.pad_id,
-                device=self.accelerator.device,
-                advance=lambda count: advance(count, ""),
-            )
+        predictions = self.family.answer(examples, name)
         self.seconds += time.perf_counter() - began
         return predictions
 
@@ -78,7 +51,3 @@ class Answering:
         predictions = self.answer(examples, "validation")
         final = apply_threshold(predictions, self.threshold(predictions))
         return 100.0 * sum(answer_f1(row.answer, row.gold) for row in final) / len(final)
-
-    def _logits(self, rows: Pass) -> torch.Tensor:
-        with self.accelerator.autocast():
-            return span_logits(self.tuned, rows)

@@ -11,31 +11,26 @@ import shutil
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import groupby
-from pathlib import Path
 from typing import assert_never
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from transformers import PreTrainedModel
 
 from tunelab.data import TaskData, examples_digest, load_task
 from tunelab.errors import DivergedError, Interrupted, StorageError, TunelabError
 from tunelab.evaluation.scores import squad_scores
 from tunelab.evaluation.spans import apply_threshold
-from tunelab.models.encoder import Encoder, load_encoder, weights_digest
-from tunelab.prompts.passes import pad_pass
-from tunelab.prompts.windows import Window, encode_windows
 from tunelab.recipe import Recipe, digest, dump
 from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
 from tunelab.runs.answering import Answering
 from tunelab.runs.environment import hardware, versions
+from tunelab.runs.family import Family, load_family
 from tunelab.runs.progress import Display
-from tunelab.training.loop import Hooks, span_logits, train
+from tunelab.training.loop import Hooks, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
-from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning, reload_proofs
+from tunelab.tuning import TrainingWatch, TunedModel, reload_proofs
 from tunelab.tuning.proofs import raise_unless_held
 
 
@@ -104,27 +99,25 @@ class _Run:
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.directory.recipe, dump(recipe))
         data = load_task(recipe.task)
-        self.note(data=_describe(data), notes=data.notes)
+        self.note(data=_describe(data))
 
         set_seed(recipe.seed)
         accelerator = Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
-        encoder = load_encoder(recipe.model, seed=recipe.seed)
-        self.note(model=_identify(encoder))
-        steps = steps_per_epoch(len(data.train), recipe.training.batch_size)
-        tuned = apply_tuning(
-            encoder.model,
-            recipe.tuning,
-            total_steps=steps * recipe.training.epochs,
-            seed=recipe.seed,
+        per_epoch = steps_per_epoch(len(data.train), recipe.training.batch_size)
+        family = load_family(
+            recipe,
+            total_steps=per_epoch * recipe.training.epochs,
+            accelerator=accelerator,
+            display=self.display,
         )
-        tuned.model.to(accelerator.device)
-        answering = Answering(recipe, encoder, tuned, accelerator, self.display)
+        self.note(model=family.identity(), notes=(*data.notes, *family.notes))
+        answering = Answering(recipe, family)
 
         done: list[Step] = []
-        if tuned.expected:
-            done = self._train(data, encoder, tuned, answering, accelerator)
+        if family.tuned.expected:
+            done = self._train(data, family, answering, accelerator)
         self._evaluate(data, answering)
-        self.note(cost=self._cost(tuned, done, answering.seconds))
+        self.note(cost=self._cost(family.tuned, done, answering.seconds))
         self.end("ok")
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
 
@@ -142,29 +135,23 @@ class _Run:
         self.directory.write_manifest(self.manifest)
 
     def _train(
-        self,
-        data: TaskData,
-        encoder: Encoder,
-        tuned: TunedModel,
-        answering: Answering,
-        accelerator: Accelerator,
+        self, data: TaskData, family: Family, answering: Answering, accelerator: Accelerator
     ) -> list[Step]:
         """Train, save, and prove that what was saved is what was trained."""
         recipe = self.recipe
-        windows = encode_windows(data.train, encoder.tokenizer, recipe.model)
-        by_example = [list(rows) for _, rows in groupby(windows, key=lambda w: w.example)]
-        total = steps_per_epoch(len(by_example), recipe.training.batch_size)
+        tuned = family.tuned
+        objective = family.objective(data.train)
+        total = steps_per_epoch(len(data.train), recipe.training.batch_size)
         total *= recipe.training.epochs
         watch = TrainingWatch(tuned)
         done = len(self.directory.read_steps())
         with self.display.phase("training", total, done=done) as advance:
             outcome = train(
                 tuned,
-                by_example,
+                objective,
                 recipe.training,
                 accelerator=accelerator,
                 seed=recipe.seed,
-                pad_id=encoder.pad_id,
                 directory=self.directory,
                 watch=watch,
                 memory=self.memory,
@@ -185,32 +172,10 @@ class _Run:
             notes=(*self.manifest.notes, f"kept epoch {kept} of {recipe.training.epochs}"),
         )
         folder = tuned.save(self.directory.path)
-        encoder.tokenizer.save_pretrained(folder)
-        self._prove(watch.proofs() + self._reload(tuned, encoder, windows, folder, accelerator))
+        family.tokenizer.save_pretrained(folder)
+        probe = family.probe(data.train)
+        self._prove(watch.proofs() + reload_proofs(tuned, folder, family.fresh_base, probe))
         return outcome.steps
-
-    def _reload(
-        self,
-        tuned: TunedModel,
-        encoder: Encoder,
-        windows: Sequence[Window],
-        folder: Path,
-        accelerator: Accelerator,
-    ) -> list[Proof]:
-        """Whether what was saved, loaded again, says the same."""
-        rows = pad_pass(windows[:8], pad_id=encoder.pad_id, device=accelerator.device)
-
-        def logits(model: TunedModel) -> torch.Tensor:
-            model.model.eval()
-            with torch.inference_mode():  # without autocast: what differs is the weights
-                return span_logits(model, rows)
-
-        def fresh_base() -> PreTrainedModel:
-            loaded = load_encoder(self.recipe.model, seed=self.recipe.seed).model
-            torch.nn.Module.to(loaded, accelerator.device)
-            return loaded
-
-        return reload_proofs(tuned, folder, fresh_base, logits)
 
     def _prove(self, proofs: Sequence[Proof]) -> None:
         self.note(proofs=tuple(proofs))
@@ -266,14 +231,6 @@ def _describe(data: TaskData) -> dict[str, str]:
     return {
         name: f"{len(examples)} questions, sha256 {examples_digest(examples)}"
         for name, examples in parts.items()
-    }
-
-
-def _identify(encoder: Encoder) -> dict[str, str]:
-    return {
-        "class": type(encoder.model).__name__,
-        "sha256": weights_digest(encoder.model),
-        "head": "new" if encoder.fresh_head else "from the checkpoint",
     }
 
 

@@ -1,7 +1,7 @@
 """The training loop: one readable function for every method.
 
 An optimiser step sees `batch_size` examples, whatever passes they are cut into: the loss is the sum
-over the step's windows divided by their count, so cutting changes nothing but rounding.
+over the step's targets divided by their count, so cutting changes nothing but rounding.
 """
 
 from __future__ import annotations
@@ -10,15 +10,11 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 
 from tunelab.errors import DivergedError, Interrupted
-from tunelab.prompts.passes import Pass, cut_passes, pad_pass
-from tunelab.prompts.windows import Window
 from tunelab.recipe import Training
 from tunelab.records import RunDirectory, Step, append_line, write_atomically
 from tunelab.training.checkpoint import (
@@ -28,8 +24,8 @@ from tunelab.training.checkpoint import (
     save_best,
     save_checkpoint,
 )
-from tunelab.training.cpu_kernels import cpu_kernels
 from tunelab.training.meters import MemoryMeter
+from tunelab.training.objective import Batch, Objective
 from tunelab.training.schedule import epoch_order, rate_factor, step_examples, steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel
 
@@ -60,12 +56,11 @@ class Outcome:
 
 def train(
     tuned: TunedModel,
-    windows: Sequence[Sequence[Window]],
+    objective: Objective,
     settings: Training,
     *,
     accelerator: Accelerator,
     seed: int,
-    pad_id: int,
     directory: RunDirectory,
     watch: TrainingWatch,
     memory: MemoryMeter,
@@ -74,7 +69,7 @@ def train(
     """Train in place; goes on from the latest complete checkpoint in `directory`.
 
     Args:
-        windows: the windows of each training example.
+        objective: the training examples and their loss.
 
     Raises:
         DivergedError: the loss is not a number, or beyond every bound.
@@ -87,7 +82,7 @@ def train(
     rates = [group["lr"] for group in optimizer.param_groups]
     progress = load_checkpoint(directory, trained, optimizer)
     steps = _steps_until(directory, progress.step)
-    per_epoch = steps_per_epoch(len(windows), settings.batch_size)
+    per_epoch = steps_per_epoch(len(objective.groups), settings.batch_size)
     total = per_epoch * settings.epochs
     watch.before(optimizer)
     tuned.model.train()
@@ -95,11 +90,11 @@ def train(
     for index in range(progress.step, total):
         began = time.perf_counter()
         epoch, step_in_epoch = divmod(index, per_epoch)
-        order = epoch_order(len(windows), seed=seed, epoch=epoch)
+        order = epoch_order(objective.groups, objective.together, seed=seed, epoch=epoch)
         chosen = step_examples(order, step_in_epoch, settings.batch_size)
-        batch = list(chain.from_iterable(windows[example] for example in chosen))
+        batch = objective.batch(chosen)
 
-        loss = _accumulate(tuned, batch, settings, accelerator, pad_id)
+        loss = _accumulate(batch, accelerator)
         tuned.after_backward()
         watch.after_backward()
         norm = accelerator.clip_grad_norm_(list(trained.values()), settings.max_grad_norm)
@@ -117,8 +112,8 @@ def train(
             Step(
                 step=progress.step,
                 examples=progress.examples,
-                tokens=sum(len(window.input_ids) for window in batch),
-                target_tokens=2 * len(batch),
+                tokens=batch.tokens,
+                target_tokens=batch.targets,
                 loss=loss,
                 learning_rate=settings.learning_rate * rate_factor(index, total, settings),
                 grad_norm=float(norm),
@@ -149,29 +144,11 @@ def train(
     return Outcome(steps, progress.best_epoch)
 
 
-def span_logits(tuned: TunedModel, rows: Pass) -> torch.Tensor:
-    """Start and end logits of a pass, (B, L, 2) float32; padding is -inf."""
-    logits = tuned.span_logits(rows.input_ids, rows.attention_mask, rows.token_type_ids)
-    return logits.float().masked_fill(rows.attention_mask.unsqueeze(-1) == 0, -torch.inf)
-
-
-def _accumulate(
-    tuned: TunedModel,
-    batch: Sequence[Window],
-    settings: Training,
-    accelerator: Accelerator,
-    pad_id: int,
-) -> float:
-    """Gradients of the mean loss over the windows of a step, pass by pass; returns the loss.
-
-    A window's loss is the mean of the cross-entropies of its start and its end.
-    """
+def _accumulate(batch: Batch, accelerator: Accelerator) -> float:
+    """Gradients of the mean loss over a batch's targets, pass by pass; returns the loss."""
     total = 0.0
-    for members in cut_passes(batch, tokens_per_pass=settings.tokens_per_pass):
-        rows = pad_pass(members, pad_id=pad_id, device=accelerator.device)
-        with accelerator.autocast(), cpu_kernels():
-            logits = span_logits(tuned, rows)
-        loss = F.cross_entropy(logits, rows.targets, reduction="sum") / (2 * len(batch))
+    for loss_sum in batch.losses():
+        loss = loss_sum / batch.targets
         accelerator.backward(loss)
         total += loss.item()
     return total

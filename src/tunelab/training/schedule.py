@@ -10,6 +10,7 @@ from typing import assert_never
 import numpy as np
 
 from tunelab.recipe import Training
+from tunelab.training.objective import Together
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -17,9 +18,28 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return math.ceil(examples / batch_size)
 
 
-def epoch_order(examples: int, *, seed: int, epoch: int) -> list[int]:
-    """The order of the examples in an epoch (counted from 0); the same for every method."""
-    return np.random.default_rng([seed, epoch]).permutation(examples).tolist()
+def epoch_order(
+    groups: Sequence[str], together: Together = 1, *, seed: int, epoch: int
+) -> list[int]:
+    """The order of the examples in an epoch (counted from 0); the same for every method.
+
+    Args:
+        groups: the paragraph of each example.
+        together: how many questions of a paragraph follow one another: each paragraph's questions
+            are shuffled and cut into runs of so many, and the runs are shuffled.
+    """
+    random = np.random.default_rng([seed, epoch])
+    if together == 1:
+        return random.permutation(len(groups)).tolist()
+    members: dict[str, list[int]] = {}
+    for example, group in enumerate(groups):
+        members.setdefault(group, []).append(example)
+    runs: list[list[int]] = []
+    for paragraph in members.values():
+        shuffled = random.permutation(paragraph).tolist()
+        size = len(shuffled) if together == "all" else together
+        runs += [shuffled[begin : begin + size] for begin in range(0, len(shuffled), size)]
+    return [example for run in random.permutation(len(runs)) for example in runs[run]]
 
 
 def step_examples(order: Sequence[int], step_in_epoch: int, batch_size: int) -> Sequence[int]:

@@ -1,0 +1,160 @@
+"""What loading an encoder and loading a decoder have in common.
+
+Safetensors only, no remote code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, assert_never
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from tunelab.errors import ModelError
+from tunelab.models.checkpoint import resolve_checkpoint
+from tunelab.recipe import Model
+
+Reading = Literal["both ways", "left to right"]
+
+
+def reading_direction(settings: Model) -> Reading:
+    """How the checkpoint reads: encoders both ways, decoders left to right.
+
+    Told from the class that it was saved as; where it does not say, from its model type.
+    """
+    config = load_config(settings)
+    saved_as = config.architectures or []
+    if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in saved_as):
+        return "left to right"
+    causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    if not saved_as and causal and type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        return "left to right"
+    return "both ways"
+
+
+def load_config(settings: Model) -> PretrainedConfig:
+    """The checkpoint's configuration, with the dropout rates that the recipe asks for.
+
+    Raises:
+        ModelError: the checkpoint is missing or has no readable configuration.
+    """
+    source = resolve_checkpoint(settings.path)
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            source, revision=settings.revision or "main", trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise cannot_load(settings, error) from error
+    if settings.dropout is not None:
+        rates = [k for k, v in config.to_dict().items() if _is_dropout(k, v)]
+        config.update(dict.fromkeys(rates, settings.dropout))
+    return config
+
+
+def load_weights(
+    auto_class: Any, settings: Model, *, seed: int
+) -> tuple[PreTrainedModel, frozenset[str]]:
+    """A model of one of transformers' auto classes, and the names of the weights that are new.
+
+    New weights are drawn from the seed.
+
+    Raises:
+        ModelError: the checkpoint is missing, does not fit the class, or needs pickled weights.
+    """
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what is new is told by the callers, not as a warning
+    torch.manual_seed(seed)
+    try:
+        model, info = auto_class.from_pretrained(
+            resolve_checkpoint(settings.path),
+            config=load_config(settings),
+            revision=settings.revision or "main",
+            dtype=_dtype(settings),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError) as error:
+        raise cannot_load(settings, error) from error
+    positions = model.config.to_dict().get("max_position_embeddings")
+    if positions and settings.max_length > positions:
+        raise ModelError(
+            f"model.max_length is {settings.max_length}, but '{settings.path}' reads at most "
+            f"{positions} tokens.",
+            hint=f"Set model.max_length={positions} or less.",
+        )
+    return model, frozenset(info["missing_keys"])
+
+
+def refuse_missing(settings: Model, missing: frozenset[str], *, wanted: str) -> None:
+    """Refuse a checkpoint that lacks weights.
+
+    Raises:
+        ModelError: `missing` is not empty.
+    """
+    if missing:
+        raise ModelError(
+            f"The checkpoint '{settings.path}' lacks {len(missing)} weights that the model needs, "
+            f"the first is {min(missing)}.",
+            hint=f"It is no complete {wanted}; choose another.",
+        )
+
+
+def load_any_tokenizer(settings: Model) -> PreTrainedTokenizerBase:
+    """The tokenizer that lies beside a checkpoint.
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
+    source = resolve_checkpoint(settings.path)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, revision=settings.revision or "main", trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise cannot_load(settings, error) from error
+    return tokenizer
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """SHA-256 over names, shapes and values of all parameters."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def cannot_load(settings: Model, error: Exception) -> ModelError:
+    """transformers' reason, in one line, with what to do."""
+    reason = str(error).strip().splitlines()[0]
+    return ModelError(
+        f"The model '{settings.path}' cannot be loaded: {reason}",
+        hint="Without a network, use a bundled name (`tunelab models` lists them) or a folder with "
+        "config.json, tokenizer.json and model.safetensors. Pickled weights are refused.",
+    )
+
+
+def _is_dropout(name: str, value: object) -> bool:
+    known = "dropout" in name or name.endswith(("_pdrop", "_drop"))
+    return known and isinstance(value, float)
+
+
+def _dtype(settings: Model) -> torch.dtype:
+    match settings.dtype:
+        case "f32" | "bf16":
+            return torch.float32
+        case "bf16-true":
+            return torch.bfloat16
+        case _:
+            assert_never(settings.dtype)

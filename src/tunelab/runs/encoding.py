@@ -1,0 +1,104 @@
+"""Encoders in a run: windows over the context, spans as answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel
+
+from tunelab.data import Example
+from tunelab.evaluation.predict import predict, span_logits
+from tunelab.models.encoder import load_encoder
+from tunelab.models.loading import weights_digest
+from tunelab.prompts.passes import Pass, pad_pass
+from tunelab.prompts.windows import encode_windows
+from tunelab.recipe import Recipe
+from tunelab.records import Prediction
+from tunelab.runs.progress import Display
+from tunelab.training.spans import SpanObjective
+from tunelab.tuning import TunedModel, apply_tuning
+from tunelab.tuning.parity import Logits
+
+TOKENS_PER_PASS = 4096
+"""Without gradients a pass may be larger than in training."""
+PROBED = 8
+"""Windows that models are compared on."""
+
+
+class EncoderFamily:
+    """A tuned encoder with a span head."""
+
+    def __init__(
+        self, recipe: Recipe, *, total_steps: int, accelerator: Accelerator, display: Display
+    ) -> None:
+        self.notes: tuple[str, ...] = ()
+        self._recipe = recipe
+        self._accelerator = accelerator
+        self._display = display
+        encoder = load_encoder(recipe.model, seed=recipe.seed)
+        self.tokenizer = encoder.tokenizer
+        self._pad_id = encoder.pad_id
+        self._identity = {
+            "class": type(encoder.model).__name__,
+            "sha256": weights_digest(encoder.model),
+            "head": "new" if encoder.fresh_head else "from the checkpoint",
+        }
+        self.tuned = apply_tuning(
+            encoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
+        )
+        self.tuned.model.to(accelerator.device)
+
+    def identity(self) -> dict[str, str]:
+        """Class and digest of the weights before tuning, and whether the head is new."""
+        return self._identity
+
+    def objective(self, examples: Sequence[Example]) -> SpanObjective:
+        """The cross-entropies of the answers' starts and ends."""
+        return SpanObjective(
+            self.tuned,
+            examples,
+            encode_windows(examples, self.tokenizer, self._recipe.model),
+            self._recipe.training,
+            accelerator=self._accelerator,
+            pad_id=self._pad_id,
+        )
+
+    def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
+        """The best span of each example, over its windows."""
+        windows = encode_windows(examples, self.tokenizer, self._recipe.model)
+        self.tuned.model.eval()
+        with self._display.phase(name, len(windows)) as advance:
+            return predict(
+                self._span_logits,
+                examples,
+                windows,
+                self._recipe.evaluation,
+                tokens_per_pass=TOKENS_PER_PASS,
+                pad_id=self._pad_id,
+                device=self._accelerator.device,
+                advance=lambda count: advance(count, ""),
+            )
+
+    def probe(self, examples: Sequence[Example]) -> Logits:
+        """Span logits on the first windows; without autocast: what differs is the weights."""
+        windows = encode_windows(examples[:PROBED], self.tokenizer, self._recipe.model)
+        rows = pad_pass(windows[:PROBED], pad_id=self._pad_id, device=self._accelerator.device)
+
+        def logits(tuned: TunedModel) -> torch.Tensor:
+            tuned.model.eval()
+            with torch.inference_mode():
+                return span_logits(tuned, rows)
+
+        return logits
+
+    def fresh_base(self) -> PreTrainedModel:
+        """The checkpoint, with the same new head."""
+        loaded = load_encoder(self._recipe.model, seed=self._recipe.seed).model
+        torch.nn.Module.to(loaded, self._accelerator.device)
+        return loaded
+
+    def _span_logits(self, rows: Pass) -> torch.Tensor:
+        with self._accelerator.autocast():
+            return span_logits(self.tuned, rows)

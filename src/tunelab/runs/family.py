@@ -1,0 +1,54 @@
+"""What differs between the families of models in a run: encoders point at spans, decoders write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from accelerate import Accelerator
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from tunelab.data import Example
+from tunelab.recipe import Recipe
+from tunelab.records import Prediction
+from tunelab.runs.encoding import EncoderFamily
+from tunelab.runs.progress import Display
+from tunelab.training.objective import Objective
+from tunelab.tuning import TunedModel
+from tunelab.tuning.parity import Logits
+
+
+class Family(Protocol):
+    """A model of some family, tuned as a recipe says."""
+
+    tuned: TunedModel
+    tokenizer: PreTrainedTokenizerBase
+    notes: tuple[str, ...]
+    """What a reader of the table must know."""
+
+    def identity(self) -> dict[str, str]:
+        """Class and digest of the weights before tuning, and what of them is new."""
+        ...
+
+    def objective(self, examples: Sequence[Example]) -> Objective:
+        """What is minimised on training examples."""
+        ...
+
+    def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
+        """One prediction per example, each answered; `name` stands on the progress bar."""
+        ...
+
+    def probe(self, examples: Sequence[Example]) -> Logits:
+        """Logits of any model of this family on a few examples, for comparing models."""
+        ...
+
+    def fresh_base(self) -> PreTrainedModel:
+        """The checkpoint as it was before tuning, on the run's device."""
+        ...
+
+
+def load_family(
+    recipe: Recipe, *, total_steps: int, accelerator: Accelerator, display: Display
+) -> Family:
+    """Load the recipe's model and make it ready to be tuned."""
+    return EncoderFamily(recipe, total_steps=total_steps, accelerator=accelerator, display=display)
