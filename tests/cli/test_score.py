@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tunelab.cli import main
-from tunelab.records import Prediction
+from tunelab.records import Decoded, Prediction
 
 
 def data_file(folder: Path, *, name: str = "data.json") -> Path:
@@ -54,6 +55,12 @@ def test_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert document["missing"] == {"count": 1, "first": ["q2"]}
     assert document["extra"] == {"count": 2, "first": ["q8", "q9"]}
     assert "tuned_on_test" not in document
+    assert document["literal"].pop("convention").startswith("literal match")
+    assert document["literal"] == {  # oslo is not Oslo
+        "literal_exact": 0.5,
+        "literal_no_answer": 1.0,
+        "literal_has_answer": 0.0,
+    }
 
 
 def test_the_table_names_missing_and_extra_ids(
@@ -105,6 +112,42 @@ def test_a_run_s_own_predictions(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "tuned on test" in tuned["convention"]
     assert tuned["best_f1"] > document["scores"]["f1"]
     assert tuned["best_exact_thresh"] == pytest.approx(0.1192, abs=1e-4)  # logistic(-2)
+
+
+def test_the_answers_of_a_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The literal figures are of the answers as decoded, and know which could be read."""
+    rows = [
+        Prediction(
+            id=key,
+            group="g",
+            article="a",
+            output=said,
+            answer="",
+            gold=(),
+            span_score=-9.0 if valid else -math.inf,
+            null_score=-1.0,
+            decoded=Decoded(
+                prompt="?",
+                response=said,
+                valid=valid,
+                finished=True,
+                span_tokens=2,
+                null_tokens=2,
+            ),
+        )
+        for key, said, valid in (("q1", "Oslo", True), ("q2", "{Oslo", False), ("q3", "", True))
+    ]
+    predictions = tmp_path / "predictions.jsonl"
+    predictions.write_text("".join(row.model_dump_json() + "\n" for row in rows))
+    arguments = ("squad_v2", "--data", data_file(tmp_path), "--predictions", predictions)
+    _, out, _ = score(*arguments, "--json", capsys=capsys)
+    document = json.loads(out)
+    assert document["scores"]["exact"] == pytest.approx(100 / 3)
+    assert document["literal"]["literal_exact"] == document["literal"]["literal_valid"]
+    assert document["literal"]["literal_valid"] == pytest.approx(2 / 3)
+    assert document["literal"]["literal_exact_of_valid"] == 1.0
+    _, out, _ = score(*arguments, capsys=capsys)
+    assert "literal_has_answer" in out and "Literal: literal match" in out
 
 
 MISTAKES = {

@@ -11,15 +11,22 @@ import typer
 
 def report(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An output directory.")],
+    answers: Annotated[
+        bool,
+        typer.Option("--answers", help="Also write answers.csv into every run: a line an item."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Write table.md, table.csv and comparisons.json of DIR anew, and print them."""
-    from tunelab.report import write_report
+    from tunelab.report import write_answers, write_report
 
+    written = write_answers(directory) if answers else []
     if as_json:
         typer.echo(json.dumps(write_report(directory).document(), ensure_ascii=False, indent=2))
     else:
         print_report(directory)
+        for path in written:
+            typer.echo(f"Its answers: {path}")
 
 
 NARROW = ("method", "runs", "trained parameters", "training time", "EM", "F1")

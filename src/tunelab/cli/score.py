@@ -45,15 +45,17 @@ def score(
 ) -> None:
     """Score predictions by the official definitions, to the last digit."""
     from tunelab.data import read_squad
+    from tunelab.evaluation.beside import LITERAL, said
     from tunelab.evaluation.prediction_file import read_predictions, read_probabilities
     from tunelab.evaluation.scores import TUNED_ON_TEST, best_thresholds, squad_intervals
-    from tunelab.metrics import score_squad
+    from tunelab.metrics import score_literal, score_squad
 
     version = "1.1" if task is ScoreTask.SQUAD else "2.0"
     examples = {example.id: example for example in read_squad(data)}
+    gold = {key: example.gold for key, example in examples.items()}
     given = read_predictions(predictions)
     scored = score_squad(
-        {key: example.gold for key, example in examples.items()},
+        gold,
         given.answers,
         version=version,
         no_answer_probabilities=(
@@ -63,11 +65,18 @@ def score(
     tuned, source = scored.tuned_on_test, "official sweep over the given no-answer probabilities"
     if not tuned and version == "2.0":
         tuned, source = best_thresholds(given.records), TUNED_ON_TEST
+    literal = score_literal(
+        gold,
+        {row.id: said(row) for row in given.records} or given.answers,
+        formatted=any(row.decoded for row in given.records),
+    ).figures()
     intervals = squad_intervals(scored, [examples[key].group for key in scored.ids])
     if as_json:
-        typer.echo(json.dumps(_document(task, scored, intervals, tuned, source), indent=2))
+        document = _document(task, scored, intervals, tuned, source)
+        document["literal"] = {"convention": LITERAL, **literal}
+        typer.echo(json.dumps(document, indent=2))
     else:
-        _show(task, scored, intervals, tuned, source)
+        _show(task, scored, intervals, tuned, source, literal)
 
 
 def _document(
@@ -100,10 +109,12 @@ def _show(
     intervals: dict[str, Interval],
     tuned: dict[str, float],
     source: str,
+    literal: dict[str, float],
 ) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from tunelab.evaluation.beside import LITERAL
     from tunelab.evaluation.scores import convention
 
     table = Table(title=f"{task.value}: {convention(scored.version)}", title_justify="left")
@@ -118,8 +129,11 @@ def _show(
     for name, value in tuned.items():
         digits = 4 if name.endswith("thresh") else 2
         table.add_row(f"{name} (tuned on test)", f"{value:.{digits}f}", "", "")
+    for name, value in literal.items():
+        table.add_row(name, f"{value:.4f}", "", "")
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(table)
+    console.print(f"Literal: {LITERAL}.")
     for line in _remarks(scored, f"Tuned on test: {source}." if tuned else ""):
         console.print(line)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from tunelab.evaluation.beside import LITERAL, RISK_COVERAGE, answering_curve, literal_score
 from tunelab.metrics import SquadScore, SquadVersion, score_squad
+from tunelab.metrics.squad import Floats, Mask
 from tunelab.records import Prediction, Score, Scores
 from tunelab.statistics import Interval, mean_interval
 
 SQUAD_1 = "official SQuAD 1.1 (evaluate-v1.1.py), percent"
 SQUAD_2 = "official SQuAD 2.0 (evaluate-v2.0.py), percent"
+AS_DECODED = f"{SQUAD_2}, of the answers as decoded: no threshold withholds any"
 COUNT = "number of questions"
 TUNED_ON_TEST = (
     "official SQuAD 2.0 sweep over the no-answer probability logistic(null score - span score), "
@@ -20,27 +23,53 @@ TUNED_ON_TEST = (
 
 
 def squad_scores(predictions: Sequence[Prediction], *, version: SquadVersion) -> Scores:
-    """The content of scores.json: every figure under its official name.
+    """The content of scores.json: the official figures, and what stands beside them.
 
     The 95 % intervals are over paragraphs, for this one trained model.
     """
-    scored = score_predictions(predictions, version=version)
-    intervals = squad_intervals(scored, [row.group for row in predictions])
-    scores: dict[str, Score] = {}
-    for name, value in scored.figures().items():
-        found = intervals.get(name)
-        scores[name] = Score(
-            value=value,
-            low=found.low if found else None,
-            high=found.high if found else None,
-            count=found.items if found else int(value),
-            convention=convention(version) if found else COUNT,
-        )
-    for name, value in best_thresholds(predictions).items() if version == "2.0" else ():
-        scores[name] = Score(
-            value=value, low=None, high=None, count=len(predictions), convention=TUNED_ON_TEST
-        )
+    groups = [row.group for row in predictions]
+    scores = _official(score_predictions(predictions, version=version), groups)
+    if version == "2.0":
+        scores |= _without_threshold(predictions, groups)
+    literal = part_intervals(literal_score(predictions).parts(), groups)
+    scores |= {name: _score(found, LITERAL) for name, found in literal.items()}
     return {task_name(version): scores}
+
+
+def _official(scored: SquadScore, groups: Sequence[str]) -> dict[str, Score]:
+    intervals = squad_intervals(scored, groups)
+    return {
+        name: _score(intervals[name], convention(scored.version))
+        if name in intervals
+        else Score(value=value, low=None, high=None, count=int(value), convention=COUNT)
+        for name, value in scored.figures().items()
+    }
+
+
+def _without_threshold(
+    predictions: Sequence[Prediction], groups: Sequence[str]
+) -> dict[str, Score]:
+    """What is said of the answers whatever the run's own threshold made of them."""
+    count = len(predictions)
+    scores = {
+        name: Score(value=value, low=None, high=None, count=count, convention=TUNED_ON_TEST)
+        for name, value in best_thresholds(predictions).items()
+    }
+    if any(row.decoded for row in predictions):
+        intervals = squad_intervals(_score_outputs(predictions), groups)
+        scores |= {f"decoded_{name}": _score(i, AS_DECODED) for name, i in intervals.items()}
+    curve = answering_curve(predictions)
+    if curve is not None:
+        scores["risk_coverage_area"] = Score(
+            value=curve.area, low=None, high=None, count=count, convention=RISK_COVERAGE
+        )
+    return scores
+
+
+def _score(found: Interval, told: str) -> Score:
+    return Score(
+        value=found.value, low=found.low, high=found.high, count=found.items, convention=told
+    )
 
 
 def score_predictions(predictions: Sequence[Prediction], *, version: SquadVersion) -> SquadScore:
@@ -59,10 +88,18 @@ def squad_intervals(scored: SquadScore, groups: Sequence[str]) -> dict[str, Inte
         scored: of N questions.
         groups: (N,) their paragraphs.
     """
+    percent = {name: (rows, 100 * scores) for name, (rows, scores) in scored.parts().items()}
+    return part_intervals(percent, groups, highest=100)
+
+
+def part_intervals(
+    parts: Mapping[str, tuple[Mask, Floats]], groups: Sequence[str], *, highest: float = 1
+) -> dict[str, Interval]:
+    """95 % intervals of figures that are each about some rows, kept within 0 and `highest`."""
     intervals: dict[str, Interval] = {}
-    for name, (rows, scores) in scored.parts().items():
+    for name, (rows, scores) in parts.items():
         members = [group for group, wanted in zip(groups, rows, strict=True) if wanted]
-        intervals[name] = mean_interval(100 * scores[rows], members).within(0, 100)
+        intervals[name] = mean_interval(scores[rows], members).within(0, highest)
     return intervals
 
 
@@ -79,12 +116,19 @@ def best_thresholds(predictions: Sequence[Prediction]) -> dict[str, float]:
     }
     if not probabilities or len(probabilities) < len(predictions):
         return {}
+    return _score_outputs(predictions, probabilities).tuned_on_test
+
+
+def _score_outputs(
+    predictions: Sequence[Prediction], probabilities: Mapping[str, float] | None = None
+) -> SquadScore:
+    """The official 2.0 score of the answers before any threshold."""
     return score_squad(
         {row.id: row.gold for row in predictions},
         {row.id: row.output for row in predictions},
         version="2.0",
         no_answer_probabilities=probabilities,
-    ).tuned_on_test
+    )
 
 
 def task_name(version: SquadVersion) -> str:

@@ -15,8 +15,12 @@ def choose_threshold(predictions: Sequence[Prediction]) -> float:
 
     An item is left unanswered where null score - span score is above the threshold. Between the
     two neighbouring differences around the best cut the middle is taken; of equally good cuts the
-    one nearest to zero, the model's own indifference.
+    one nearest to zero, the model's own indifference. Responses that cannot be read differ
+    infinitely: withheld at every threshold, they have no say. 0 where nothing else is there.
     """
+    predictions = [row for row in predictions if np.isfinite(_margin(row))]
+    if not predictions:
+        return 0.0
     margins = np.array([_margin(row) for row in predictions])
     answered = np.array([answer_f1(row.output, row.gold) for row in predictions])
     withheld = np.array([0.0 if row.gold else 1.0 for row in predictions])

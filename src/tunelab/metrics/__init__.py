@@ -1,5 +1,7 @@
-"""Official metrics, from plain values: no files, no models, no intervals."""
+"""Metrics, official and literal, from plain values: no files, no models, no intervals."""
 
+from tunelab.metrics.literal import LiteralScore, answer_literal, score_literal
+from tunelab.metrics.selective import RiskCoverage, risk_coverage
 from tunelab.metrics.squad import (
     SquadScore,
     SquadVersion,
@@ -10,10 +12,15 @@ from tunelab.metrics.squad import (
 )
 
 __all__ = [
+    "LiteralScore",
+    "RiskCoverage",
     "SquadScore",
     "SquadVersion",
     "answer_exact",
     "answer_f1",
+    "answer_literal",
     "normalise",
+    "risk_coverage",
+    "score_literal",
     "score_squad",
 ]

@@ -7,6 +7,7 @@ is the only interface between training and everything that reads its results.
 from tunelab.records.contents import (
     SCHEMA_VERSION,
     Cost,
+    Decoded,
     Manifest,
     Prediction,
     Proof,
@@ -22,6 +23,7 @@ from tunelab.records.files import append_line, file_digest, read_lines, write_at
 __all__ = [
     "SCHEMA_VERSION",
     "Cost",
+    "Decoded",
     "Manifest",
     "Prediction",
     "Proof",

@@ -10,7 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added what a decoder wrote to a prediction."""
+
+READABLE_VERSIONS = (1, 2)
+"""What an earlier version lacks has a default."""
 
 Status = Literal["running", "ok", "out_of_memory", "diverged", "failed", "interrupted"]
 
@@ -113,6 +117,23 @@ class Span(Record):
     """Start logit plus end logit."""
 
 
+class Decoded(Record):
+    """What a decoder was asked and wrote, and how long the two answers are that were scored."""
+
+    prompt: str
+    """Up to where the response begins."""
+    response: str
+    """All that it wrote, without special tokens."""
+    valid: bool
+    """Whether an answer that is not empty could be read off the response."""
+    finished: bool
+    """Whether it stopped by itself, not at the limit of tokens."""
+    span_tokens: int
+    """Tokens whose log-probabilities `span_score` sums, end-of-sequence included."""
+    null_tokens: int
+    """Likewise for `null_score`."""
+
+
 class Prediction(Record):
     """One line of predictions.jsonl: all that rescoring an item needs, and no times."""
 
@@ -121,16 +142,18 @@ class Prediction(Record):
     """The paragraph: the unit of resampling."""
     article: str
     output: str
-    """Best answer if one must be given."""
+    """Best answer if one must be given; a decoder's answer as decoded, empty for "no answer"."""
     answer: str
-    """Final answer; empty for "no answer"."""
+    """Final answer, after the threshold; empty for "no answer"."""
     gold: tuple[str, ...]
     """Accepted answers; empty if the question has none."""
     span_score: float | None = None
-    """Score of `output`."""
+    """Score of `output`: a sum of two logits, or the log-probability of the finished answer."""
     null_score: float | None = None
-    """Score of "no answer"."""
+    """Score of "no answer", likewise."""
     n_best: tuple[Span, ...] = ()
+    decoded: Decoded | None = None
+    """None for an extractive model."""
 
 
 class Score(Record):

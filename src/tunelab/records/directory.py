@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from tunelab.errors import RecordError, UsageError
-from tunelab.records.contents import SCHEMA_VERSION, Manifest, Prediction, Scores, Step
+from tunelab.records.contents import READABLE_VERSIONS, Manifest, Prediction, Scores, Step
 from tunelab.records.files import RecordT, read_lines, write_atomically
 
 _SCORES = TypeAdapter(Scores)
@@ -55,6 +55,11 @@ class RunDirectory:
     def predictions(self) -> Path:
         """One line a test item."""
         return self.path / "predictions.jsonl"
+
+    @property
+    def answers(self) -> Path:
+        """The predictions as a spreadsheet, where `tunelab report --answers` wrote it."""
+        return self.path / "answers.csv"
 
     @property
     def scores(self) -> Path:
@@ -130,9 +135,10 @@ def _read(path: Path, kind: type[RecordT]) -> RecordT:
             hint="Move the run directory away and run again; it will be done anew.",
         ) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
+        known = " and ".join(map(str, READABLE_VERSIONS))
         raise RecordError(
-            f"{path} has schema version {version}; this tunelab reads version {SCHEMA_VERSION}.",
+            f"{path} has schema version {version}; this tunelab reads versions {known}.",
             hint="Install the version of tunelab that wrote it.",
         )
     return _validated(content, kind, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def count(value: float) -> str:
@@ -42,6 +42,15 @@ def share(part: float, whole: float) -> str:
 def middle(values: Sequence[float]) -> float:
     """The median."""
     return statistics.median(values)
+
+
+def spread(values: Sequence[float | None], show: Callable[[float], str]) -> str:
+    """The median, and the smallest and largest value where they look different."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    low, high = show(min(known)), show(max(known))
+    return show(middle(known)) + (f" ({low} to {high})" if low != high else "")
 
 
 def _three_digits(value: float) -> str:

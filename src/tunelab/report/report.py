@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.evaluation.scores import convention
-from tunelab.records import write_atomically
+from tunelab.records import find_runs, write_atomically
+from tunelab.report.answers import answers_csv
+from tunelab.report.beside import BESIDE_MEANING, beside_document, beside_markdown, curves
 from tunelab.report.comparing import (
     Comparison,
     compare_all,
     not_compared,
     refuse_different_items,
 )
+from tunelab.report.drawing import draw_risk_coverage
 from tunelab.report.study import Method, Run, Study, read_study
 from tunelab.report.table import Row, comma_separated, make_row, markdown
 
+RISK_COVERAGE_FILE = "risk-coverage.svg"
 _COMMAND = "tunelab run recipe.yaml --out DIR"
 
 
@@ -66,6 +70,7 @@ class Report:
             "study": self.study.name,
             "comparisons": [comparison.document() for comparison in self.comparisons],
             "not_compared": self.not_compared,
+            "beside": beside_document(self.study.methods),
         }
 
 
@@ -82,9 +87,19 @@ def write_report(directory: Path) -> Report:
     )
     write_atomically(directory / "table.md", text(report))
     write_atomically(directory / "table.csv", comma_separated(report.rows))
+    if drawn := curves(study.methods):
+        write_atomically(directory / RISK_COVERAGE_FILE, draw_risk_coverage(drawn))
     document = json.dumps(report.document(), indent=2, ensure_ascii=False)
     write_atomically(directory / "comparisons.json", document + "\n")
     return report
+
+
+def write_answers(directory: Path) -> list[Path]:
+    """Write answers.csv into every finished run of an output directory, or into one run."""
+    runs = [run for run in find_runs(directory) if run.read_manifest().status == "ok"]
+    for run in runs:
+        write_atomically(run.answers, answers_csv(run.read_predictions()))
+    return [run.answers for run in runs]
 
 
 def compare_runs(directories: Sequence[Path]) -> list[Comparison]:
@@ -113,6 +128,8 @@ def text(report: Report) -> str:
     parts = [f"# {report.study.name}", markdown(report.rows)]
     if report.verdicts or report.not_compared:
         parts += ["## Verdicts", _bullets([*report.verdicts, *report.not_compared])]
+    if any(run.curve for run in finished):
+        parts += ["## Beside the official scores", *_beside(report)]
     if report.problems:
         parts += ["## Runs that did not finish", _bullets(report.problems)]
     if finished:
@@ -121,6 +138,14 @@ def text(report: Report) -> str:
         parts += ["## Made with", _bullets(_circumstances(finished))]
         parts += ["Again, with the recipe.yaml beside this table:", f"    {_COMMAND}"]
     return "\n\n".join(parts) + "\n"
+
+
+def _beside(report: Report) -> list[str]:
+    return [
+        beside_markdown(report.study.methods),
+        _bullets(BESIDE_MEANING),
+        f"![Risk against coverage]({RISK_COVERAGE_FILE})",
+    ]
 
 
 def _meaning(report: Report, finished: Sequence[Run]) -> list[str]:

@@ -14,7 +14,9 @@ import numpy as np
 import yaml
 
 from tunelab.errors import RecordError, TunelabError
+from tunelab.evaluation.beside import answering_curve, literal_score
 from tunelab.evaluation.scores import score_predictions, task_name
+from tunelab.metrics import LiteralScore, RiskCoverage
 from tunelab.metrics.squad import Floats, Mask, SquadScore, SquadVersion
 from tunelab.recipe import Recipe, digest, expand, labels, validate, with_settings
 from tunelab.records import Manifest, Prediction, RunDirectory, find_runs
@@ -51,6 +53,9 @@ class Run:
     items: Items | None
     scores: dict[str, tuple[Mask, Floats]]
     """Official name -> the items it is about (N,), and every item's score in percent (N,)."""
+    literal: LiteralScore | None = None
+    curve: RiskCoverage | None = None
+    """Risk against coverage; of version 2.0 alone, where an answer may be withheld."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,15 @@ def read_run(place: RunDirectory) -> Run:
         name: (about[order], 100 * scores[order])
         for name, (about, scores) in scored.parts().items()
     }
-    return Run(place, recipe, manifest, _items([rows[i] for i in order], version), parts)
+    return Run(
+        place,
+        recipe,
+        manifest,
+        _items([rows[i] for i in order], version),
+        parts,
+        literal=literal_score(rows),
+        curve=answering_curve(rows) if version == "2.0" else None,
+    )
 
 
 def _read_recipe(path: Path) -> Recipe:

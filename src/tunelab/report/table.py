@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tunelab.records import Cost
 from tunelab.report.comparing import SPOKEN
-from tunelab.report.figures import count, duration, middle, rate, share, size
+from tunelab.report.figures import count, duration, rate, share, size, spread
 from tunelab.report.study import Method, Run
 from tunelab.statistics import Interval, mean_interval
 
@@ -69,13 +69,13 @@ def cells(row: Row, metrics: Sequence[str]) -> dict[str, str]:
         "trained parameters": f"{count(trained)} ({share(trained, costs[0].total_parameters)})"
         if costs
         else "-",
-        "training time": _spread([c.seconds_training for c in costs], duration),
-        "peak memory": _spread([c.peak_memory_bytes for c in costs], size),
-        "saved": _spread([c.saved_bytes for c in costs], size),
-        "tokens/s": _spread([c.tokens_per_second for c in costs], count),
-        "price": _spread([c.price for c in costs], lambda value: f"{value:.2f}"),
-        "loss, first": _spread([r.manifest.loss_first for r in runs], lambda value: f"{value:.2f}"),
-        "loss, last": _spread([r.manifest.loss_last for r in runs], lambda value: f"{value:.2f}"),
+        "training time": spread([c.seconds_training for c in costs], duration),
+        "peak memory": spread([c.peak_memory_bytes for c in costs], size),
+        "saved": spread([c.saved_bytes for c in costs], size),
+        "tokens/s": spread([c.tokens_per_second for c in costs], count),
+        "price": spread([c.price for c in costs], lambda value: f"{value:.2f}"),
+        "loss, first": spread([r.manifest.loss_first for r in runs], lambda value: f"{value:.2f}"),
+        "loss, last": spread([r.manifest.loss_last for r in runs], lambda value: f"{value:.2f}"),
         **{SPOKEN.get(m, m): _scored(row.intervals.get(m)) for m in metrics},
     }
 
@@ -139,15 +139,6 @@ def _rates(runs: Sequence[Run]) -> str:
         return "-"
     rates = ", ".join(dict.fromkeys(rate(run.recipe.training.learning_rate) for run in runs))
     return f"{rates} (searched)" if any(run.manifest.search for run in runs) else rates
-
-
-def _spread(values: Sequence[float | None], show: Callable[[float], str]) -> str:
-    """The median, and the smallest and largest value where they look different."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return "-"
-    low, high = show(min(known)), show(max(known))
-    return show(middle(known)) + (f" ({low} to {high})" if low != high else "")
 
 
 def _scored(interval: Interval | None) -> str:
