@@ -37,7 +37,7 @@ def test_infinite_confidence_has_its_place() -> None:
 def test_ties_count_as_broken_at_random(items: list[tuple[float, int]]) -> None:
     number = np.arange(1, len(items) + 1)
     orders = [
-        [loss for loss, confidence in order]
+        [loss for loss, _ in order]
         for order in itertools.permutations(items)
         if all(one[1] >= other[1] for one, other in itertools.pairwise(order))
     ]

@@ -195,8 +195,12 @@ class Evaluation(Settings):
     """Start and end positions considered per window."""
     max_answer_tokens: int = Field(default=30, ge=1)
     """Longer spans are not answers."""
-    no_answer_threshold: Literal["validation"] | float = "validation"
-    """Version 2.0: unanswered when null score - span score is above it; chosen on validation."""
+    no_answer_threshold: Literal["validation", "decoded"] | float = "validation"
+    """Version 2.0: unanswered when null score - span score is above it.
+
+    `validation`: chosen there. `decoded`: none; a decoder's answer is what it said, and an
+    encoder answers every question.
+    """
 
 
 class Search(Settings):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tunelab.metrics import RiskCoverage
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, and to be searched
     "svg.hashsalt": "tunelab",  # names inside the file are random otherwise
     "text.parse_math": False,  # labels are told as they are

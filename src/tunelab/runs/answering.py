@@ -38,13 +38,16 @@ class Answering:
         return self.recipe.task.version == "2.0" and wanted == "validation"
 
     def threshold(self, validation: Sequence[Prediction]) -> float | None:
-        """The no-answer threshold that the recipe asks for; None where every item is answered."""
+        """The no-answer threshold that the recipe asks for; None where it withholds no answer."""
         if self.recipe.task.version == "1.1":
             return None
-        wanted = self.recipe.evaluation.no_answer_threshold
-        if wanted != "validation":
-            return wanted
-        return choose_threshold(validation) if validation else 0.0
+        match self.recipe.evaluation.no_answer_threshold:
+            case "decoded":
+                return None
+            case "validation":
+                return choose_threshold(validation) if validation else 0.0
+            case wanted:
+                return wanted
 
     def validation_f1(self, examples: Sequence[Example]) -> float:
         """Mean F1 on validation with the threshold that is best there, in percent."""
