@@ -130,7 +130,7 @@ def test_the_answers_of_a_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[
                 prompt="?",
                 response=said,
                 valid=valid,
-                finished=True,
+                finished="stop",
                 span_tokens=2,
                 null_tokens=2,
             ),

@@ -17,7 +17,7 @@ from tunelab.evaluation.scores import best_thresholds, squad_scores
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.evaluation.threshold import choose_threshold
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.records import Prediction
+from tunelab.records import Finish, Prediction
 
 END = 0
 
@@ -25,24 +25,21 @@ END = 0
 @dataclass(frozen=True)
 class Written:
     text: str
-    finished: bool = True
+    finished: Finish = "stop"
 
 
 @dataclass(frozen=True)
-class Prompt:
+class Asked:
     """Characters are tokens, and an answer is as likely as its length says, or as `told`."""
 
     style: Style = "plain"
     no_answer: str = "<unk>"
-    stops: tuple[str, ...] = ("\n",)
+    stop_texts: tuple[str, ...] = ("\n",)
     told: dict[str, float] = field(default_factory=dict)
 
-    def text(self, example: Example) -> str:
-        return f"{example.context}\n{example.question}\n"
-
-    def encode(self, example: Example, answer: str) -> EncodedExample:
-        prompt = [ord(c) for c in self.text(example)]
-        target = [*(ord(c) for c in answer or self.no_answer), END]
+    def answer_ids(self, example: Example, answer: str) -> EncodedExample:
+        prompt = [ord(c) for c in example.question]
+        target = [*(ord(c) for c in answer), END]
         flags = [False] * len(prompt) + [True] * len(target)
         return EncodedExample((*prompt, *target), tuple(flags))
 
@@ -63,56 +60,59 @@ def question(key: str, *gold: str) -> Example:
     return Example(key, "Where?", "Oslo is old.", tuple(Answer(g, 0) for g in gold), "p", "a")
 
 
-def decode(examples: list[Example], texts: list[str], prompt: Prompt) -> list[Prediction]:
-    written = [Written(text, finished=text != "cut") for text in texts]
-    return decode_answers(examples, written, prompt=prompt, score=prompt.score)
+def decode(examples: list[Example], texts: list[str], asked: Asked) -> list[Prediction]:
+    written = [Written(text, "length" if text == "cut" else "stop") for text in texts]
+    prompts = [f"Asked: {example.question}" for example in examples]
+    return decode_answers(
+        examples, prompts, written, asking=asked, style=asked.style, score=asked.score
+    )
 
 
 def test_an_answer_and_its_scores() -> None:
-    prompt = Prompt(told={"Oslo": -1.25, "<unk>": -3.5})
-    (row,) = decode([question("q", "Oslo")], ["Oslo\n\n### Question"], prompt)
+    asked = Asked(told={"Oslo": -1.25, "<unk>": -3.5})
+    (row,) = decode([question("q", "Oslo")], ["Oslo\n\n### Question"], asked)
     assert (row.output, row.answer, row.gold) == ("Oslo", "Oslo", ("Oslo",))
     assert (row.span_score, row.null_score) == (-1.25, -3.5)
     assert row.decoded is not None
     assert row.decoded.response == "Oslo\n\n### Question"
-    assert row.decoded.prompt == "Oslo is old.\nWhere?\n"
+    assert row.decoded.prompt == "Asked: Where?"
     assert (row.decoded.span_tokens, row.decoded.null_tokens) == (5, 6)  # the end counts
-    assert row.decoded.valid and row.decoded.finished
+    assert row.decoded.valid and row.decoded.finished == "stop"
 
 
 def test_no_answer_unreadable_and_cut_off() -> None:
     examples = [question("q1"), question("q2", "Oslo"), question("q3", "Oslo")]
-    said, unreadable, cut = decode(examples, ["<unk>", "\nOslo", "cut"], Prompt())
+    said, unreadable, cut = decode(examples, ["<unk>", "\nOslo", "cut"], Asked())
     assert (said.output, said.span_score) == ("", said.null_score)
     assert unreadable.span_score == -math.inf
     assert unreadable.decoded and not unreadable.decoded.valid
-    assert cut.decoded and not cut.decoded.finished
+    assert cut.decoded and cut.decoded.finished == "length"
 
 
-def test_all_is_scored_in_one_call_with_paragraphs_together() -> None:
-    asked: list[int] = []
+def test_all_is_scored_in_one_call_with_alternatives_side_by_side() -> None:
+    calls: list[list[str]] = []
 
     def score(rows: Sequence[EncodedExample]) -> tuple[list[float], list[int]]:
-        asked.append(len(rows))
+        calls.append(["".join(map(chr, row.ids[:-1])) for row in rows])
         return [-1.0] * len(rows), [2] * len(rows)
 
     examples = [question("q1"), question("q2", "x"), question("q3")]
     written = [Written("x"), Written("<unk>"), Written("")]
-    decode_answers(examples, written, prompt=Prompt(), score=score)
-    assert asked == [4]
-    assert decode_answers([], [], prompt=Prompt(), score=score) == []
+    decode_answers(examples, [""] * 3, written, asking=Asked(), style="plain", score=score)
+    assert calls == [["Where?x", "Where?<unk>", "Where?<unk>", "Where?<unk>"]]
+    assert decode_answers([], [], [], asking=Asked(), style="plain", score=score) == []
 
 
 def test_a_model_of_no_numbers_is_told() -> None:
     with pytest.raises(DivergedError, match="log-probability nan"):
-        decode([question("q")], ["x"], Prompt(told={"x": math.nan}))
+        decode([question("q")], ["x"], Asked(told={"x": math.nan}))
 
 
 def test_a_threshold_withholds_answers_and_never_finds_one() -> None:
     """The guess at q1 is less sure than the right answer to q2; q3 the decoder left unanswered."""
-    prompt = Prompt(told={"Rome": -4.0, "Oslo": -1.0, "<unk>": -5.0})
+    asked = Asked(told={"Rome": -4.0, "Oslo": -1.0, "<unk>": -5.0})
     examples = [question("q1"), question("q2", "Oslo"), question("q3", "Oslo")]
-    rows = decode(examples, ["Rome", "Oslo", "<unk>"], prompt)
+    rows = decode(examples, ["Rome", "Oslo", "<unk>"], asked)
     threshold = choose_threshold(rows)
     assert -4.0 < threshold < -1.0
     assert [row.answer for row in apply_threshold(rows, threshold)] == ["", "Oslo", ""]
@@ -122,9 +122,9 @@ def test_a_threshold_withholds_answers_and_never_finds_one() -> None:
 
 
 def test_unreadable_responses_are_withheld_by_every_threshold_and_have_no_say() -> None:
-    prompt = Prompt(style="chat-json", no_answer="?", told={"Oslo": -1.0, "?": -2.0})
+    asked = Asked(style="chat-json", no_answer="?", told={"Oslo": -1.0, "?": -2.0})
     examples = [question("q1"), question("q2", "Oslo"), question("q3")]
-    rows = decode(examples, ['{"answer": "Oslo"}', '{"answer": "Oslo"}', "I wonder."], prompt)
+    rows = decode(examples, ['{"answer": "Oslo"}', '{"answer": "Oslo"}', "I wonder."], asked)
     assert math.isfinite(choose_threshold(rows))
     assert apply_threshold(rows, 1e9)[2].answer == ""
     assert choose_threshold(rows[2:]) == 0.0
@@ -132,10 +132,10 @@ def test_unreadable_responses_are_withheld_by_every_threshold_and_have_no_say() 
 
 
 def test_scores_tell_the_decoded_from_the_final_answers() -> None:
-    prompt = Prompt(style="chat-json", no_answer="?", told={"oslo": -1.0, "Rome": -4.0, "?": -5.0})
+    asked = Asked(style="chat-json", no_answer="?", told={"oslo": -1.0, "Rome": -4.0, "?": -5.0})
     examples = [question("q1"), question("q2", "Oslo"), question("q3"), question("q4", "Oslo")]
     said = ['{"answer": "Rome"}', '{"answer": "oslo"}', '{"answer": "?"}', "It is Oslo."]
-    rows = apply_threshold(decode(examples, said, prompt), -2.0)
+    rows = apply_threshold(decode(examples, said, asked), -2.0)
     scores = squad_scores(rows, version="2.0")["squad_v2"]
     assert scores["exact"].value == 75.0  # q1 withheld, q4 too
     assert scores["decoded_exact"].value == 50.0
@@ -152,9 +152,9 @@ def test_scores_tell_the_decoded_from_the_final_answers() -> None:
 
 
 def test_hostile_text_survives_the_way_through_a_file() -> None:
-    prompt = Prompt(style="chat-json", no_answer="?")
+    asked = Asked(style="chat-json", no_answer="?")
     hostile = ['{"answer": "\\ud800 \\u0000"}', "\ud800{", '{"answer":' * 1000]
-    rows = decode([question(str(n)) for n in range(3)], hostile, prompt)
+    rows = decode([question(str(n)) for n in range(3)], hostile, asked)
     again = [Prediction.model_validate_json(row.model_dump_json()) for row in rows]
     assert again == rows
     assert again[0].output == "\ufffd \x00"

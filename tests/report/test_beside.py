@@ -44,7 +44,7 @@ def said(key: str, response: str, answer: str, *gold: str, margin: float) -> Pre
             prompt="Context: x\nQuestion: y",
             response=response,
             valid=valid,
-            finished=True,
+            finished="stop",
             span_tokens=3,
             null_tokens=2,
         ),

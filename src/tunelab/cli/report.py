@@ -26,7 +26,7 @@ def report(
     else:
         print_report(directory)
         for path in written:
-            typer.echo(f"Its answers: {path}")
+            typer.echo(f"Answers: {path}")
 
 
 NARROW = ("method", "runs", "trained parameters", "training time", "EM", "F1")

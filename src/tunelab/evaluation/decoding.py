@@ -24,7 +24,7 @@ from tunelab.data import Example
 from tunelab.errors import DivergedError
 from tunelab.evaluation.parsing import ParsedAnswer, Style, read_answer, well_formed
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.records import Decoded, Prediction
+from tunelab.records import Decoded, Finish, Prediction
 
 Scorer = Callable[[Sequence[EncodedExample]], tuple[Iterable[float], Iterable[int]]]
 """E encoded examples -> for each the sum of its targets' log-probabilities, and their number."""
@@ -35,22 +35,17 @@ class Generated(Protocol):
 
     @property
     def text(self) -> str:
-        """Without special tokens."""
+        """All of it, without the token that ended it."""
         ...
 
     @property
-    def finished(self) -> bool:
-        """Whether it stopped by itself, not at the limit of tokens."""
+    def finished(self) -> Finish:
+        """Whether it stopped by itself, or at the limit of tokens."""
         ...
 
 
-class AnswerPrompt(Protocol):
-    """How examples are put to a decoder, and how it is to answer."""
-
-    @property
-    def style(self) -> Style:
-        """How an answer is written."""
-        ...
+class Asking(Protocol):
+    """How examples are put to a decoder, as far as reading its answers goes."""
 
     @property
     def no_answer(self) -> str:
@@ -58,24 +53,22 @@ class AnswerPrompt(Protocol):
         ...
 
     @property
-    def stops(self) -> Sequence[str]:
-        """Where a plain answer ends."""
+    def stop_texts(self) -> Sequence[str]:
+        """Where a plain answer is over."""
         ...
 
-    def text(self, example: Example) -> str:
-        """The prompt, up to where the response begins."""
-        ...
-
-    def encode(self, example: Example, answer: str) -> EncodedExample:
-        """Prompt and finished answer, whose tokens are the targets; "" is the no-answer word."""
+    def answer_ids(self, example: Example, answer: str) -> EncodedExample:
+        """Prompt and finished answer, whose tokens are the targets."""
         ...
 
 
 def decode_answers(
     examples: Sequence[Example],
+    prompts: Sequence[str],
     generated: Sequence[Generated],
     *,
-    prompt: AnswerPrompt,
+    asking: Asking,
+    style: Style,
     score: Scorer,
 ) -> list[Prediction]:
     """One prediction per example, as decoded; `apply_threshold` may withhold answers.
@@ -83,34 +76,26 @@ def decode_answers(
     A response that cannot be read has no finished answer: its span score is minus infinity, so
     that every threshold withholds it.
 
+    Args:
+        examples: what was asked; N of them.
+        prompts: (N,) what the decoder was given, as text.
+        generated: (N,) what it wrote.
+        asking: no-answer word, stops, and the tokens of a finished answer.
+        style: of the answers.
+        score: teacher forcing; called once, an example's alternatives side by side.
+
     Raises:
         DivergedError: the model's log-probabilities are not numbers.
     """
     parsed = [
-        read_answer(row.text, style=prompt.style, no_answer=prompt.no_answer, stops=prompt.stops)
+        read_answer(row.text, style=style, no_answer=asking.no_answer, stops=asking.stop_texts)
         for row in generated
     ]
+    scores = _scored(examples, parsed, asking, score)
     return [
-        Prediction(
-            id=example.id,
-            group=example.group,
-            article=example.article,
-            output=answer.answer,
-            answer=answer.answer,
-            gold=example.gold,
-            span_score=span,
-            null_score=null,
-            decoded=Decoded(
-                prompt=well_formed(prompt.text(example)),
-                response=well_formed(row.text),
-                valid=answer.valid,
-                finished=row.finished,
-                span_tokens=span_tokens,
-                null_tokens=null_tokens,
-            ),
-        )
-        for example, row, answer, ((span, span_tokens), (null, null_tokens)) in zip(
-            examples, generated, parsed, _scored(examples, parsed, prompt, score), strict=True
+        _prediction(example, well_formed(prompt), row, answer, *scored)
+        for example, prompt, row, answer, scored in zip(
+            examples, prompts, generated, parsed, scores, strict=True
         )
     ]
 
@@ -122,15 +107,15 @@ _Scored = tuple[float, int]
 def _scored(
     examples: Sequence[Example],
     parsed: Sequence[ParsedAnswer],
-    prompt: AnswerPrompt,
+    asking: Asking,
     score: Scorer,
 ) -> list[tuple[_Scored, _Scored]]:
     """For each example its answer and the no-answer word, all of them scored in one call."""
     alternatives: list[EncodedExample] = []
     for example, answer in zip(examples, parsed, strict=True):
         if answer.valid and answer.answer:
-            alternatives.append(prompt.encode(example, answer.answer))
-        alternatives.append(prompt.encode(example, ""))
+            alternatives.append(asking.answer_ids(example, answer.answer))
+        alternatives.append(asking.answer_ids(example, asking.no_answer))
     if not alternatives:
         return []
     sums, counts = score(alternatives)
@@ -143,6 +128,34 @@ def _scored(
             span = null if answer.valid else (-math.inf, 0)
         scored.append((span, null))
     return scored
+
+
+def _prediction(
+    example: Example,
+    prompt: str,
+    generated: Generated,
+    parsed: ParsedAnswer,
+    span: _Scored,
+    null: _Scored,
+) -> Prediction:
+    return Prediction(
+        id=example.id,
+        group=example.group,
+        article=example.article,
+        output=parsed.answer,
+        answer=parsed.answer,
+        gold=example.gold,
+        span_score=span[0],
+        null_score=null[0],
+        decoded=Decoded(
+            prompt=prompt,
+            response=well_formed(generated.text),
+            valid=parsed.valid,
+            finished=generated.finished,
+            span_tokens=span[1],
+            null_tokens=null[1],
+        ),
+    )
 
 
 def _finite(found: tuple[float, int]) -> _Scored:

@@ -18,6 +18,8 @@ READABLE_VERSIONS = (1, 2)
 
 Status = Literal["running", "ok", "out_of_memory", "diverged", "failed", "interrupted"]
 
+Finish = Literal["stop", "length"]
+
 
 class Record(BaseModel):
     """A frozen row or file; unknown keys are refused."""
@@ -126,8 +128,8 @@ class Decoded(Record):
     """All that it wrote, without special tokens."""
     valid: bool
     """Whether an answer that is not empty could be read off the response."""
-    finished: bool
-    """Whether it stopped by itself, not at the limit of tokens."""
+    finished: Finish
+    """stop: by itself. length: at the limit of tokens."""
     span_tokens: int
     """Tokens whose log-probabilities `span_score` sums, end-of-sequence included."""
     null_tokens: int
