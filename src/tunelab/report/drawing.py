@@ -18,6 +18,10 @@ _SETTINGS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+_COLOURS = 10
+_STYLES = ("-", "--", ":")
+"""A study with more methods than colours begins again with another kind of line."""
+
 _MOST_POINTS = 400
 """A line shows no more; whatever the number of items."""
 
@@ -34,12 +38,17 @@ def draw_risk_coverage(curves: Mapping[str, Sequence[RiskCoverage]]) -> str:
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.subplots()
-        for label, seeds in curves.items():
+        for number, (label, seeds) in enumerate(curves.items()):
             coverage = seeds[0].coverage
             risk = np.mean([seed.risk for seed in seeds], axis=0)
             shown = np.unique(np.linspace(0, len(risk) - 1, _MOST_POINTS).astype(int))
             area = np.mean([seed.area for seed in seeds])
-            axes.plot(coverage[shown], risk[shown], label=f"{label} (area {area:.3f})")
+            axes.plot(
+                coverage[shown],
+                risk[shown],
+                label=f"{label} (area {area:.3f})",
+                linestyle=_STYLES[number // _COLOURS % len(_STYLES)],
+            )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="coverage: share of items answered")
         axes.set_ylabel("risk: mean of 1 - F1 of those answered")
         axes.grid(alpha=0.3)
