@@ -68,6 +68,21 @@ class Model(Settings):
     """Context tokens that two neighbouring windows share."""
 
 
+class Prompt(Settings):
+    """How a decoder is asked; an encoder has no prompt. The texts are in docs/prompts.md."""
+
+    style: Literal["plain", "chat-json"] = "plain"
+    """plain: headings, a bare answer. chat-json: the model's own chat template, answer in JSON."""
+    turns: Literal["single", "multi"] = "single"
+    """chat-json. multi: context, question and wanted format in three turns of the user."""
+    system: str | None = Field(default=None, min_length=1)
+    """chat-json: the system message. Without one, the template does as it does by itself."""
+    reasoning_tokens: int = Field(default=0, ge=0, le=1000)
+    """chat-json: so many `<blah_i>` before the answer, with embeddings of their own."""
+    no_answer: str | None = Field(default=None, min_length=1)
+    """Said of an unanswerable question; else the style's own: `<unk>` (plain), `?` (chat-json)."""
+
+
 class NoTuning(Settings):
     """The checkpoint as it is; the baseline of every comparison."""
 
