@@ -209,6 +209,13 @@ def test_a_merge_across_the_seam_moves_the_target_to_the_first_token_that_differ
     assert found.seam_mismatches == (merged,)
 
 
+def test_space_that_merges_at_the_end_of_a_prompt_belongs_to_the_target() -> None:
+    prompter = Prompter(small.llama_3(), CHAT)
+    assert small.text(small.llama_3(), prompter.prompt_ids(example())).endswith("<|end_header_id|>")
+    assert prompter.opening == prompter.forced_start + ' "' == '\n\n```json\n{"answer": "'
+    assert prompter.encode_all([example()], max_length=None).seam_mismatches == ()
+
+
 def test_too_long_is_set_apart_not_cut() -> None:
     long = example(context="Normandy is a region in France. " * 20, id="long")
     prompter = Prompter(small.chatml(), Prompt())
@@ -231,7 +238,7 @@ def test_a_word_piece_tokenizer_that_names_its_end() -> None:
     asked = example(context="A ☃ [SEP] [UNK] in France.")
     encoded = Prompter(tokenizer, Prompt()).encode(asked)
     assert encoded.ids.count(tokenizer.sep_token_id) == 1
-    assert not untrained_end(encoded, [tokenizer.sep_token_id])
+    assert tokenizer.decode([encoded.ids[-1]]) == "[SEP]"
     assert "a [UNK] [ sep ] [ unk ] in france." in small.text(tokenizer, encoded.ids)
 
 
@@ -277,14 +284,19 @@ texts = st.lists(
 
 
 @cache
-def chatml_prompter(style: Prompt) -> Prompter:
-    return Prompter(small.chatml(), style)
+def chatml_prompter(style: int) -> Prompter:
+    return Prompter(small.chatml(), STYLES[style])
 
 
 @settings(max_examples=40, deadline=None)
-@given(context=texts, question=texts, answer=texts.filter(str.strip), style=st.sampled_from(STYLES))
+@given(
+    context=texts,
+    question=texts,
+    answer=texts.filter(str.strip),
+    style=st.sampled_from(range(len(STYLES))),
+)
 def test_any_text_is_kept_and_none_is_a_control_token(
-    context: str, question: str, answer: str, style: Prompt
+    context: str, question: str, answer: str, style: int
 ) -> None:
     tokenizer, prompter = small.chatml(), chatml_prompter(style)
     asked = example(question, context, [answer])

@@ -11,7 +11,7 @@ looks like: the lexer keeps the two apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from tunelab.data import Example
@@ -54,6 +54,18 @@ class Frame:
     """Ends with the control token that ends the answer; empty where the template has none."""
     stop_texts: tuple[str, ...]
     """Texts behind which an answer is over, for a model that was not tuned to stop."""
+
+
+def move_seam(frame: Frame) -> Frame:
+    """The same text, but the space that ends the prompt begins the target.
+
+    Some tokenizers read "\\n\\n" as one token at the end of a text and as two before a word. The
+    prompt's own tokens are then the first of the whole only where the prompt ends before the space.
+    """
+    *before, last = frame.prompt
+    assert isinstance(last, str), "text of the template stands between question and answer"
+    kept = last.rstrip()
+    return replace(frame, prompt=(*before, kept), opening=last[len(kept) :] + frame.opening)
 
 
 def fill(pieces: Sequence[Piece], example: Example) -> Filled:

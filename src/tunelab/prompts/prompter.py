@@ -20,14 +20,14 @@ from tunelab.errors import DataError, ModelError, RecipeError
 from tunelab.prompts import chat, plain
 from tunelab.prompts.checks import double_start, seam_mismatch, target_start
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.prompts.frame import Filled, Frame, Quoted, fill
+from tunelab.prompts.frame import Filled, Frame, Quoted, fill, move_seam
 from tunelab.prompts.lexer import Lexer
 from tunelab.prompts.reasoning import reasoning_token_ids
 from tunelab.recipe import Prompt
 
 _PROBE = Example(id="probe", question="b", context="a", answers=(), group="", article="")
 _FIRST_CHARACTERS = 'aZ7 ?."(-$é中'
-"""Beginnings of answers that a forced start is tried with."""
+"""Beginnings of answers that the seam and a forced start are tried with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,9 @@ class Prompter:
             case never:
                 assert_never(never)
         self._end = _end_token(self._frame, self._lexer)
+        prompt = self.prompt_ids(_PROBE)
+        if any(seam_mismatch(prompt, whole) for whole in self._probes()):
+            self._frame = move_seam(self._frame)
         if double_start(self.prompt_ids(_PROBE), self._lexer.begin_id):
             raise ModelError(
                 f"Prompts would begin with '{tokenizer.bos_token}' twice.",
@@ -188,12 +191,16 @@ class Prompter:
     def _read(self, texts: Sequence[Filled]) -> list[tuple[int, ...]]:
         return [self._start + ids for ids in self._lexer.read(texts)]
 
+    def _probes(self) -> list[tuple[int, ...]]:
+        """One question with answers that begin in many ways."""
+        answers = [self.no_answer, *(first + "b" for first in _FIRST_CHARACTERS)]
+        return self._wholes([(_PROBE, answer) for answer in answers])
+
     def _find_forced_start(self) -> tuple[str, tuple[int, ...]]:
         """The longest part of the opening whose tokens every answer begins with, and they."""
         prompt = self._prompt(_PROBE)
         start = len(self.prompt_ids(_PROBE))
-        answers = [self.no_answer, *(first + "b" for first in _FIRST_CHARACTERS)]
-        wholes = self._wholes([(_PROBE, answer) for answer in answers])
+        wholes = self._probes()
         openings = [self.opening[:end] for end in range(len(self.opening), 0, -1)]
         started = self._read([(*prompt, Quoted(opening)) for opening in openings])
         for opening, ids in zip(openings, started, strict=True):
