@@ -24,7 +24,16 @@ WIDE: dict[str, Any] = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
+UNGROUPED: dict[str, Any] = {k: v for k, v in WIDE.items() if k != "num_key_value_heads"}
+GEMMA: dict[str, Any] = WIDE | {
+    "head_dim": 8,
+    "query_pre_attn_scalar": 8,
+    "sliding_window": 64,
+    "final_logit_softcapping": 2.0,
+}
 GPT2: dict[str, Any] = {
+    "bos_token_id": 1,
+    "eos_token_id": 2,
     "vocab_size": VOCABULARY,
     "n_embd": 32,
     "n_layer": 2,
@@ -40,14 +49,14 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "mistral": WIDE | {"sliding_window": None},
     "mixtral": WIDE | {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None},
     "qwen2": WIDE,
-    "qwen3": WIDE | {"head_dim": 8},
-    "gemma2": WIDE | {"head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 64},
-    "gemma3_text": WIDE | {"head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 64},
+    "qwen3": WIDE | {"head_dim": 12},
+    "gemma2": GEMMA,
+    "gemma3_text": GEMMA,
     "phi": WIDE | {"resid_pdrop": 0.0, "embd_pdrop": 0.0},
     "phi3": WIDE | {"resid_pdrop": 0.0, "embd_pdrop": 0.0},
     "gpt2": GPT2,
-    "gpt_neox": WIDE | {"hidden_dropout": 0.0},
-    "opt": WIDE | {"ffn_dim": 48, "word_embed_proj_dim": 32, "dropout": 0.0, "init_std": 0.3},
+    "gpt_neox": UNGROUPED | {"hidden_dropout": 0.0},
+    "opt": UNGROUPED | {"ffn_dim": 48, "word_embed_proj_dim": 32, "dropout": 0.0, "init_std": 0.3},
     "olmo2": WIDE,
     "granite": WIDE | {"logits_scaling": 3.0, "embedding_multiplier": 2.0},
     "smollm3": WIDE,
@@ -83,6 +92,19 @@ def decoder(name: str, *, sliding: bool = False, seed: int = 0, **fields: Any) -
     torch.manual_seed(seed)
     attention = "eager" if name == "gemma2" else "sdpa"  # its soft-capping needs eager attention
     return AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
+
+
+def bloom() -> PreTrainedModel:
+    """A model whose attention cannot express a tree."""
+    fields = {"vocab_size": VOCABULARY, "hidden_size": 32, "n_layer": 2, "n_head": 4}
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model("bloom", **fields)).eval()
+
+
+def output_weight(model: PreTrainedModel) -> torch.Tensor:
+    layer = model.get_output_embeddings()
+    assert layer is not None
+    return layer.weight
 
 
 def example(prompt: list[int], answer: list[int]) -> EncodedExample:

@@ -5,38 +5,75 @@ the comparison that defines a tree (see `tree`) becomes an additive mask, 0 wher
 key and the lowest number where it does not:
 
     keys         In  1887  ,   a  | Who  ?   Al | When ?
-    Al (5)        x    x   x   x  |  x   x   x  |            full attention
+    Al (6)        x    x   x   x  |  x   x   x  |            full attention
                            x   x  |  x   x   x  |            sliding attention, window 5
     ?  (5)        x    x   x   x  |             |  x   x
                        x   x   x  |             |  x   x
 
 A sliding window is measured between positions (in brackets), never between places in the row:
-what stands between two tokens of a sequence may belong to its siblings. Virtual tokens have
-positions like any token in front of a sequence. Models whose layers differ take a mask per kind
-of layer. Attention that compares something else than tokens at positions is told by `can_share`.
+what stands between two tokens of a sequence may belong to its siblings. Models whose layers differ
+take a mask per kind of layer. Attention that compares something else than tokens at positions is
+told by `can_share`.
+
+Virtual tokens are the root of a row: a chain in front, which every real token descends from, at
+positions 0 to V - 1, within the windows that real tokens in their place would be in.
 """
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tunelab.models.virtual import VirtualKeys, VirtualTokens
 from tunelab.tokentree.tree import TokenTree
 
 Masks = Tensor | dict[str, Tensor]
+Mask = TypeVar("Mask")
 
 _WINDOWED = {"full_attention": False, "sliding_attention": True}
 _ALL_LAYERS = "all layers"
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A tree behind its virtual tokens: K keys, of which all from place `first` on are queries."""
+
+    ends: Tensor
+    """(K,) int64: the token at place k is seen from the places k to ends[k] - 1."""
+    positions: Tensor
+    """(K,) int64."""
+    first: int
+    """Virtual keys come from a cache and ask nothing; virtual inputs ask like any token."""
+
+    @property
+    def seen(self) -> Tensor:
+        """(Q, K) bool."""
+        places = torch.arange(len(self.ends), device=self.ends.device)
+        queries = places[self.first :].unsqueeze(1)
+        return (places <= queries) & (queries < self.ends)
+
+
+def lay_out(tree: TokenTree, virtual: VirtualTokens | None, *, device: torch.device) -> Row:
+    """The row of a tree whose every token sees the virtual ones."""
+    count = 0 if virtual is None else len(virtual)
+    root = torch.arange(count, device=device)
+    ends = torch.from_numpy(tree.ends).to(device)
+    positions = torch.from_numpy(tree.positions).to(device)
+    return Row(
+        ends=torch.cat((torch.full_like(root, count + len(tree)), ends + count)),
+        positions=torch.cat((root, positions + count)),
+        first=count if isinstance(virtual, VirtualKeys) else 0,
+    )
+
+
 def visible(tree: TokenTree) -> Tensor:
     """(N, N) bool: row q is True at q itself and its ancestors, k <= q < ends[k]."""
-    places = torch.arange(len(tree))
-    queries = places.unsqueeze(1)
-    return (places <= queries) & (queries < torch.from_numpy(tree.ends))
+    return lay_out(tree, None, device=torch.device("cpu")).seen
 
 
 def attention_masks(
@@ -64,6 +101,11 @@ def attention_masks(
         kind: _additive(seen if window is None else seen & (distance < window), dtype)
         for kind, window in layer_windows(model).items()
     }
+    return per_layer(masks)
+
+
+def per_layer(masks: dict[str, Mask]) -> Mask | dict[str, Mask]:
+    """Masks of the kinds in `layer_windows` -> what the model takes as its `attention_mask`."""
     return masks.get(_ALL_LAYERS, masks)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from peft import PeftModel, get_peft_model
@@ -26,10 +27,10 @@ from tunelab.recipe.schema import (
     PromptTuning,
     Tuning,
 )
-from tunelab.tuning.layers import head_names
+from tunelab.tuning.layers import head_names, is_decoder
 from tunelab.tuning.methods import AdapterTuning, check_options, peft_config
 from tunelab.tuning.model import TunedModel
-from tunelab.tuning.prompted import PromptedEncoder
+from tunelab.tuning.prompted import Prompted, PromptedEncoder
 from tunelab.tuning.storing import load_adapter, load_model, lora_matrices
 
 _CHANGES_THE_BASE = ("pissa", "olora")
@@ -41,7 +42,9 @@ def apply_tuning(
     """Make `model` ready to be tuned; it is changed in place and belongs to the result.
 
     Args:
-        model: a fresh checkpoint with the head of its task, which is trained by every method.
+        model: a fresh checkpoint with the head of its task. One that came with the task, such as
+            `qa_outputs`, is trained by every method; the output layer of a decoder by `head` and
+            `full` alone (and with it the input embeddings, where they are tied to it).
         tuning: the method.
         total_steps: optimiser steps of the whole run, which AdaLoRA's schedule needs.
         seed: of the method's initialisation; the global random state is left as it was.
@@ -57,11 +60,14 @@ def apply_tuning(
             model.requires_grad_(True)
             return TunedModel(model, tuning, _names(model))
         case HeadTuning():
-            inside = tuple(f"{name}." for name in head_names(model))
-            expected = frozenset(name for name in _names(model) if name.startswith(inside))
-            for name, parameter in model.named_parameters():
-                parameter.requires_grad_(name in expected)
-            return TunedModel(model, tuning, expected)
+            head = _head(model)
+            for parameter in model.parameters():
+                parameter.requires_grad_(id(parameter) in head)
+            return TunedModel(
+                model,
+                tuning,
+                frozenset(name for name, value in model.named_parameters() if id(value) in head),
+            )
         case LoraTuning() | PrefixTuning() | PromptTuning() | PeftTuning():
             return _adapt(model, tuning, total_steps=total_steps, seed=seed)
 
@@ -135,8 +141,20 @@ def _loaded(model: PreTrainedModel, folder: Path, tuning: Tuning) -> nn.Module:
 
 
 def _runnable(adapted: PeftModel) -> nn.Module:
-    """The module to call: the PEFT model itself, or the one that lays out its virtual tokens."""
-    return PromptedEncoder(adapted) if adapted.active_peft_config.is_prompt_learning else adapted
+    """The module to train: the PEFT model itself, or what knows its virtual tokens."""
+    if not adapted.active_peft_config.is_prompt_learning:
+        return adapted
+    decoder = is_decoder(cast("PreTrainedModel", adapted.get_base_model()))
+    return Prompted(adapted) if decoder else PromptedEncoder(adapted)
+
+
+def _head(model: PreTrainedModel) -> set[int]:
+    """Identities, since tied weights go by one of their names only."""
+    return {
+        id(parameter)
+        for name in head_names(model)
+        for parameter in model.get_submodule(name).parameters()
+    }
 
 
 def _names(model: nn.Module) -> frozenset[str]:

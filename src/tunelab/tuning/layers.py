@@ -37,14 +37,32 @@ def head_names(model: PreTrainedModel) -> tuple[str, ...]:
     return names
 
 
+def is_decoder(model: PreTrainedModel) -> bool:
+    """Whether it predicts the next token: its head is a pretrained output layer."""
+    return model.can_generate()
+
+
+def new_head(model: PreTrainedModel) -> tuple[str, ...]:
+    """The modules that came with the task and that every method trains: a decoder has none.
+
+    Raises:
+        TuningError: the model is a bare backbone.
+    """
+    return () if is_decoder(model) else head_names(model)
+
+
 def linear_layers(model: PreTrainedModel) -> tuple[str, ...]:
     """Full names of the backbone's linear layers; the head's are not among them."""
     return _names(model, (nn.Linear, Conv1D))
 
 
 def normalisations(model: PreTrainedModel) -> tuple[str, ...]:
-    """Full names of the backbone's normalisation layers."""
-    return _names(model, (nn.LayerNorm, nn.RMSNorm))
+    """Full names of the backbone's normalisation layers.
+
+    Many decoders bring a class of their own, which is told by its name.
+    """
+    kinds = {type(module) for module in model.modules() if type(module).__name__.endswith("Norm")}
+    return _names(model, (nn.LayerNorm, *kinds))
 
 
 def match_targets(model: PreTrainedModel, targets: Sequence[str]) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """A tuning of the recipe -> the PEFT configuration that carries it out.
 
 PEFT's own registry says which methods there are and which options each takes; nothing is listed
-here a second time. The head of the task is trained and stored with every method.
+here a second time. A head that came with the task is trained and stored with every method; the
+output layer of a decoder is pretrained and stays as it is.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -19,7 +21,13 @@ from transformers import PreTrainedModel
 
 from tunelab.errors import TuningError, did_you_mean
 from tunelab.recipe.schema import LoraTuning, PeftTuning, PrefixTuning, PromptTuning
-from tunelab.tuning.layers import ALL_LINEAR, head_names, match_targets, normalisations
+from tunelab.tuning.layers import (
+    ALL_LINEAR,
+    is_decoder,
+    match_targets,
+    new_head,
+    normalisations,
+)
 
 AdapterTuning = LoraTuning | PrefixTuning | PromptTuning | PeftTuning
 
@@ -39,6 +47,7 @@ _OURS_TO_SET = frozenset(
         "task_type",
     }
 )
+_CHOOSES_ALONE = ("adaption_prompt",)
 _VIRTUAL_TOKENS = 20
 
 
@@ -66,12 +75,6 @@ def check_options(tuning: PeftTuning) -> None:
                 f"The PEFT method '{tuning.kind}' has no option '{option}'.",
                 hint=did_you_mean(option, allowed),
             )
-    if "modules_to_save" not in allowed:
-        raise TuningError(
-            f"The PEFT method '{tuning.kind}' cannot store a trained head in its adapter, so it "
-            "cannot be used for a task that trains one.",
-            hint="`tunelab methods` lists the others.",
-        )
 
 
 def peft_config(model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: int) -> PeftConfig:
@@ -84,10 +87,10 @@ def peft_config(model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: i
     Raises:
         TuningError: no such method, no such option, or a value that PEFT refuses.
     """
-    head = list(head_names(model))
     match tuning:
         case LoraTuning():
             return _build(
+                model,
                 "lora",
                 {
                     "r": tuning.rank,
@@ -97,27 +100,29 @@ def peft_config(model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: i
                     "use_dora": tuning.dora,
                     "use_rslora": tuning.rslora,
                     "init_lora_weights": True if tuning.init == "default" else tuning.init,
-                    "modules_to_save": head,
                 },
             )
         case PrefixTuning(virtual_tokens=count):
-            options = {"num_virtual_tokens": count, "modules_to_save": head}
-            return _build("prefix_tuning", options | _shape(model, "prefix_tuning"))
+            options = {"num_virtual_tokens": count} | _shape(model, "prefix_tuning")
+            return _build(model, "prefix_tuning", options)
         case PromptTuning(virtual_tokens=count):
-            options = {"num_virtual_tokens": count, "modules_to_save": head}
-            return _build("prompt_tuning", options | _shape(model, "prompt_tuning"))
+            options = {"num_virtual_tokens": count} | _shape(model, "prompt_tuning")
+            return _build(model, "prompt_tuning", options)
         case PeftTuning():
-            return _by_name(model, tuning, head=head, total_steps=total_steps)
+            return _by_name(model, tuning, total_steps=total_steps)
 
 
-def _by_name(
-    model: PreTrainedModel, tuning: PeftTuning, *, head: list[str], total_steps: int
-) -> PeftConfig:
+def _by_name(model: PreTrainedModel, tuning: PeftTuning, *, total_steps: int) -> PeftConfig:
     check_options(tuning)
     name = tuning.kind
     allowed = allowed_options(name)
+    if new_head(model) and "modules_to_save" not in allowed:
+        raise TuningError(
+            f"The PEFT method '{name}' cannot store a trained head in its adapter, so it cannot "
+            "be used for a task that trains one.",
+            hint="`tunelab methods` lists the others.",
+        )
     options = dict(tuning.options)
-    options["modules_to_save"] = [*head, *(options.get("modules_to_save") or ())]
     if "target_modules" in allowed:
         options |= _targets(model, name, options)
     if issubclass(_config_class(name), PromptLearningConfig):
@@ -125,7 +130,7 @@ def _by_name(
         options = _shape(model, name) | options
     if "total_step" in allowed:
         options.setdefault("total_step", total_steps)
-    return _build(name, options)
+    return _build(model, name, options)
 
 
 def _targets(model: PreTrainedModel, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +138,7 @@ def _targets(model: PreTrainedModel, name: str, options: Mapping[str, Any]) -> d
     everything = {"target_modules": list(match_targets(model, [ALL_LINEAR]))}
     match options.get("target_modules"):
         case None:
-            if model.config.model_type in _own_choice(name):
+            if name in _CHOOSES_ALONE or model.config.model_type in _own_choice(name):
                 return {}
             if name == "ln_tuning":
                 return {"target_modules": list(normalisations(model))}
@@ -158,13 +163,18 @@ def _shape(model: PreTrainedModel, name: str) -> dict[str, int]:
     In front of the input they stand beside word embeddings, which may be narrower than the layers
     (ELECTRA's); inside the layers they are keys and values.
     """
-    config = model.config
-    embeddings = cast("nn.Embedding", model.get_input_embeddings())
-    return {
-        "token_dim": config.hidden_size if name in INTO_LAYERS else embeddings.embedding_dim,
-        "num_attention_heads": config.num_attention_heads,
-        "num_layers": config.num_hidden_layers,
-    }
+    layers = {"num_layers": model.config.num_hidden_layers}
+    if name not in INTO_LAYERS:  # heads play no part there, but PEFT asks for their number
+        embeddings = cast("nn.Embedding", model.get_input_embeddings())
+        return layers | {"token_dim": embeddings.embedding_dim, "num_attention_heads": 1}
+    if "past_key_values" not in inspect.signature(model.base_model.forward).parameters:
+        raise TuningError(
+            f"{type(model).__name__} cannot be prefix-tuned: its layers take no past keys and "
+            "values.",
+            hint="Use tuning.kind=prompt (virtual tokens at the input) or lora instead.",
+        )
+    heads = {"num_attention_heads": model.config.num_attention_heads}
+    return layers | heads | {"token_dim": model.config.hidden_size}
 
 
 def _config_class(method: str) -> type[PeftConfig]:
@@ -177,15 +187,25 @@ def _config_class(method: str) -> type[PeftConfig]:
     return methods[method]
 
 
-def _build(method: str, options: Mapping[str, Any]) -> PeftConfig:
+def _build(model: PreTrainedModel, method: str, options: Mapping[str, Any]) -> PeftConfig:
     """Make the configuration; what PEFT refuses is told as the user's mistake."""
-    prompts = issubclass(_config_class(method), PromptLearningConfig)
-    # PEFT's question answering class drops token_type_ids and position_ids on their way to the
-    # model (0.21), so only prompts, which this project runs itself, are given a task type: it
-    # makes PEFT train and store the head. The others are stored for PEFT's neutral class.
-    task = peft.TaskType.QUESTION_ANS if prompts else None
-    arguments: dict[str, Any] = {**options, "task_type": task}
+    arguments: dict[str, Any] = {**options, "task_type": _task(model, method)}
+    if head := new_head(model):
+        arguments["modules_to_save"] = [*head, *(options.get("modules_to_save") or ())]
     try:
         return _config_class(method)(**arguments)
     except (TypeError, ValueError, ImportError) as error:
         raise TuningError(f"PEFT refuses these options of '{method}': {error}") from error
+
+
+def _task(model: PreTrainedModel, method: str) -> peft.TaskType | None:
+    """PEFT's class for the adapter, and so the one that a user's PEFT will load it with.
+
+    PEFT's question answering class drops token_type_ids and position_ids on their way to the model
+    (0.21), so on encoders only prompts, which this project runs itself, are given a task type: it
+    makes PEFT train and store the head. The others are stored for PEFT's neutral class.
+    """
+    if is_decoder(model):
+        return peft.TaskType.CAUSAL_LM
+    prompts = issubclass(_config_class(method), PromptLearningConfig)
+    return peft.TaskType.QUESTION_ANS if prompts else None

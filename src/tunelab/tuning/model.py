@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tunelab.errors import ProofError, TuningError
+from tunelab.models.virtual import VirtualTokens
 from tunelab.recipe.schema import FullTuning, HeadTuning, LoraTuning, NoTuning, Tuning
 from tunelab.records import RunDirectory
-from tunelab.tuning.prompted import PromptedEncoder
+from tunelab.tuning.prompted import Prompted
 from tunelab.tuning.storing import store_adapter, store_model
 
 Stored = Literal["adapter", "model", "nothing"]
@@ -59,7 +60,7 @@ class TunedModel:
         Raises:
             TypeError: the method has no adapter, or it was merged.
         """
-        inner = self.model.adapted if isinstance(self.model, PromptedEncoder) else self.model
+        inner = self.model.adapted if isinstance(self.model, Prompted) else self.model
         if not isinstance(inner, PeftModel):
             raise TypeError(f"a model tuned by '{self.tuning.kind}' has no adapter")
         return inner
@@ -73,7 +74,15 @@ class TunedModel:
     @property
     def virtual_tokens(self) -> int:
         """Positions that prompt or prefix tuning adds to a row; never seen in the logits."""
-        return self.model.virtual_tokens if isinstance(self.model, PromptedEncoder) else 0
+        return self.model.virtual_tokens if isinstance(self.model, Prompted) else 0
+
+    def virtual(self) -> VirtualTokens | None:
+        """What stands in front of every sequence of a decoder; make it anew for each forward pass.
+
+        With `checkpoint` it is all that `tokentree` needs to read with this model. None where the
+        method has no virtual tokens, and while the adapter is off.
+        """
+        return self.model.virtual() if isinstance(self.model, Prompted) else None
 
     def span_logits(
         self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
@@ -169,7 +178,7 @@ class TunedModel:
     @contextmanager
     def adapter_off(self) -> Iterator[None]:
         """The backbone without what the method added to it, for a while."""
-        if isinstance(self.model, PromptedEncoder):
+        if isinstance(self.model, Prompted):
             with self.model.switched_off():
                 yield
         else:

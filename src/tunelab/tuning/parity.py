@@ -57,9 +57,10 @@ def _acts(tuned: TunedModel, logits: Logits) -> Proof:
     """The adapter, not the head alone, has an effect: the backbone's output depends on it."""
     with _last_hidden_states(tuned) as seen:
         logits(tuned)
+        on = seen[-1]
         with tuned.adapter_off():
             logits(tuned)
-    on, off = seen
+        off = seen[-1]
     difference = float((on[:, -off.shape[1] :] - off).abs().max())
     return Proof(
         name="the adapter acts",

@@ -1,15 +1,15 @@
-"""Virtual tokens on an encoder: PEFT trains and stores them, this module lays them out.
+"""Virtual tokens: PEFT trains and stores them; encoders are given them here.
 
     prompt tuning   [ virtual | question | context ]   logits of the virtual positions are cut off
     prefix tuning   every layer: keys and values [ virtual | question | context ], queries unchanged
 
 PEFT's own forward pass drops token types and position ids on their way to the model (0.21) and
 leaves the shifted logits to the caller; here the logits stand at the input's own positions.
+Decoders read them in a token tree (`tokentree.reading`): PEFT knows no mask of four dimensions.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tunelab.errors import TuningError
+from tunelab.models.virtual import VirtualInputs, VirtualKeys, VirtualTokens
 from tunelab.tuning.methods import INTO_LAYERS
 
 
@@ -34,12 +35,8 @@ class SpanScores(NamedTuple):
     """[batch, length]."""
 
 
-class PromptedEncoder(nn.Module):
-    """A prompt-learning PEFT model that is called like the encoder it wraps.
-
-    Raises:
-        TuningError: prefix tuning of an architecture whose layers take no past keys and values.
-    """
+class Prompted(nn.Module):
+    """A prompt-learning PEFT model, and the virtual tokens it holds for a decoder."""
 
     def __init__(self, adapted: PeftModel) -> None:
         super().__init__()
@@ -47,21 +44,46 @@ class PromptedEncoder(nn.Module):
         config = cast("PromptLearningConfig", adapted.active_peft_config)
         self.virtual_tokens: int = config.num_virtual_tokens
         self.into_layers = PeftType(config.peft_type).value.lower() in INTO_LAYERS
-        encoder = self.encoder
-        self.longest = _longest(encoder)
         self.enabled = True
-        accepted = inspect.signature(encoder.base_model.forward).parameters
-        if self.into_layers and "past_key_values" not in accepted:
-            raise TuningError(
-                f"{type(encoder).__name__} cannot be prefix-tuned: its layers take no past keys "
-                "and values.",
-                hint="Use tuning.kind=prompt (virtual tokens at the input) or lora instead.",
-            )
 
     @property
-    def encoder(self) -> PreTrainedModel:
+    def checkpoint(self) -> PreTrainedModel:
         """The model the virtual tokens are given to."""
         return cast("PreTrainedModel", self.adapted.base_model)
+
+    def virtual(self) -> VirtualTokens | None:
+        """The virtual tokens as they are now; None while they are switched off."""
+        if not self.enabled:
+            return None
+        prompt = self.adapted.get_prompt(1)
+        if self.into_layers:
+            layers = cast("Any", prompt).layers
+            return VirtualKeys(tuple((self._all(x.keys), self._all(x.values)) for x in layers))
+        return VirtualInputs(prompt[0])
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """No virtual tokens, for a while."""
+        self.enabled = False
+        try:
+            yield
+        finally:
+            self.enabled = True
+
+    def _all(self, states: Any) -> Tensor:
+        """(heads, V, width); zeros for those that a cache with a short window has let go.
+
+        No token sees them: the first real one already stands too far behind them.
+        """
+        return nn.functional.pad(states[0], (0, 0, self.virtual_tokens - states.shape[2], 0))
+
+
+class PromptedEncoder(Prompted):
+    """A prompt-learning PEFT model that is called like the encoder it wraps."""
+
+    def __init__(self, adapted: PeftModel) -> None:
+        super().__init__(adapted)
+        self.longest = _longest(self.checkpoint)
 
     def forward(
         self,
@@ -85,14 +107,14 @@ class PromptedEncoder(nn.Module):
         if self.longest is not None and self.virtual_tokens + length > self.longest:
             raise TuningError(
                 f"{self.virtual_tokens} virtual tokens and a window of {length} tokens exceed the "
-                f"{self.longest} positions of {type(self.encoder).__name__}.",
+                f"{self.longest} positions of {type(self.checkpoint).__name__}.",
                 hint=f"Set model.max_length={self.longest - self.virtual_tokens} or lower.",
             )
         virtual = self.adapted.get_prompt(batch)
         mask = self._in_front(attention_mask, value=1)
         if self.into_layers:
             return self._read(mask, token_type_ids, input_ids=input_ids, past_key_values=virtual)
-        words = self.encoder.get_input_embeddings()(input_ids)
+        words = self.checkpoint.get_input_embeddings()(input_ids)
         rows = torch.cat((virtual.to(words.dtype), words), dim=1)
         shifted = self._read(mask, self._in_front(token_type_ids, value=0), inputs_embeds=rows)
         return SpanScores(
@@ -100,21 +122,12 @@ class PromptedEncoder(nn.Module):
             shifted.end_logits[:, self.virtual_tokens :],
         )
 
-    @contextmanager
-    def switched_off(self) -> Iterator[None]:
-        """No virtual tokens, for a while."""
-        self.enabled = False
-        try:
-            yield
-        finally:
-            self.enabled = True
-
     def _read(
         self, attention_mask: Tensor | None, token_type_ids: Tensor | None, **inputs: Tensor
     ) -> Any:
         if token_type_ids is not None:  # many encoders do not take the argument, even as None
             inputs["token_type_ids"] = token_type_ids
-        return self.encoder(attention_mask=attention_mask, **inputs)
+        return self.checkpoint(attention_mask=attention_mask, **inputs)
 
     def _in_front(self, values: Tensor | None, *, value: int) -> Tensor | None:
         if values is None:

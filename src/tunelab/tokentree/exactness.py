@@ -1,0 +1,172 @@
+"""Whether sharing prefixes changes what is learnt: measured on the model at hand.
+
+The gradients of a few examples that share a prefix are computed twice, as a tree and one example
+at a time in transformers' own way, and compared. Both are taken without dropout. They are equal up
+to rounding, but for
+
+- dropout: a shared prefix draws one mask for all its branches, so gradients are equal in
+  expectation only;
+- losses of a router (mixtures of experts), which would count a shared token once; tunelab computes
+  none, whatever the coefficient in the configuration;
+- int8 layers that keep outlier columns of the whole batch in higher precision: what a row holds
+  besides changes the rounding;
+- biases of attention keys without rotation: their true gradient is zero, so that Adam may make
+  steps out of rounding alone. Compare gradients and losses there, not updated weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tunelab.models.virtual import VirtualTokens
+from tunelab.prompts.encoded import EncodedExample
+from tunelab.records import Proof
+from tunelab.tokentree.attention import can_share
+from tunelab.tokentree.head import evaluating
+from tunelab.tokentree.packing import PackedTree, one_by_one, pack
+from tunelab.tokentree.reading import target_log_probs
+
+LIMITS = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 1e-2}
+COARSE_LIMIT = 5e-2
+"""In bfloat16 rounding alone makes a hundredth; a wrong mask makes far more."""
+SAMPLED, SAMPLED_TOKENS = 256, 512
+
+Virtual = Callable[[], VirtualTokens | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exactness:
+    """Whether a model may read trees."""
+
+    reason: str | None
+    """Why its attention cannot express a tree; None if it can."""
+    difference: float | None
+    """||tree - one at a time|| / ||one at a time||, over all gradients; None if not measured."""
+    limit: float
+    conditions: tuple[str, ...]
+    """Under which the equality does not hold during training."""
+
+    @property
+    def shares(self) -> bool:
+        """Prefixes may be shared."""
+        return self.difference is not None and self.difference <= self.limit
+
+    @property
+    def line(self) -> str:
+        """What was found, for a log."""
+        if self.difference is None:
+            return f"{self.reason} Every example is read in a row of its own."
+        found = (
+            f"Gradients of a small tree differ by {self.difference:.2g} from one example at a "
+            f"time (relative norm, limit {self.limit:g})"
+        )
+        if not self.shares:
+            return f"{found}: prefixes are not shared."
+        return " ".join((f"{found}.", *self.conditions))
+
+    @property
+    def proof(self) -> Proof:
+        """The line as a proof; a model that does not share has nothing to prove."""
+        return Proof(
+            name="sharing prefixes changes no gradient",
+            held=self.difference is None or self.shares,
+            found=self.line,
+            remedy="Set training.share_prefix=false, and tell us the architecture.",
+        )
+
+
+def check_exactness(
+    model: PreTrainedModel,
+    examples: Sequence[EncodedExample],
+    *,
+    parameters: Sequence[nn.Parameter],
+    virtual: Virtual = lambda: None,
+) -> Exactness:
+    """Compare a small tree with one example at a time; gradients that are held are left alone.
+
+    Args:
+        model: the transformers model at the bottom, with whatever a method put into it.
+        examples: of the training set; a few that share much are taken.
+        parameters: what is trained, virtual tokens included; where there is nothing,
+            log-probabilities are compared instead of gradients.
+        virtual: makes the virtual tokens, afresh for each backward pass.
+
+    Raises:
+        ModelError: the model computes its logits in an unknown way.
+        TuningError: prefix tuning with gradient checkpointing.
+    """
+    limit = LIMITS.get(model.dtype, COARSE_LIMIT)
+    if reason := can_share(model):
+        return Exactness(reason, None, limit, ())
+    few = _sample(examples)
+    together = pack(few, tokens_per_pass=sum(len(each.ids) for each in few))
+    with evaluating(model):
+        tree = _measured(model, together, parameters, virtual)
+        alone = _measured(model, one_by_one(few), parameters, virtual)
+    difference = math.sqrt(_squares([a - b for a, b in zip(tree, alone, strict=True)]))
+    scale = math.sqrt(_squares(alone))
+    return Exactness(None, difference / scale if scale else difference, limit, _conditions(model))
+
+
+def _sample(examples: Sequence[EncodedExample]) -> list[EncodedExample]:
+    """The row that saves most among the first examples, but no very long one."""
+    rows = pack(examples[:SAMPLED], tokens_per_pass=SAMPLED_TOKENS)
+    best = max(rows, key=lambda row: _length(examples, row) - len(row.tree))
+    return [examples[index] for index in best.examples]
+
+
+def _length(examples: Sequence[EncodedExample], row: PackedTree) -> int:
+    return sum(len(examples[index].ids) for index in row.examples)
+
+
+def _measured(
+    model: PreTrainedModel,
+    rows: Sequence[PackedTree],
+    parameters: Sequence[nn.Parameter],
+    virtual: Virtual,
+) -> list[Tensor]:
+    """The gradients of the sum of all targets' losses; or that sum where nothing is trained."""
+    with torch.set_grad_enabled(bool(parameters)):
+        found = [torch.zeros_like(each, dtype=torch.float64) for each in parameters]
+        total = torch.zeros((), dtype=torch.float64)
+        for row in rows:
+            log_probs = target_log_probs(model, row.tree, virtual=virtual())
+            weights = torch.from_numpy(row.tree.weights[row.tree.weights > 0])
+            loss = -(log_probs * weights.to(log_probs.device)).sum()
+            total += loss.detach().double().cpu()
+            if parameters:
+                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+                for sum_, gradient in zip(found, gradients, strict=True):
+                    if gradient is not None:
+                        sum_ += gradient
+    return found or [total]
+
+
+def _squares(tensors: Sequence[Tensor]) -> float:
+    return sum(float(tensor.square().sum()) for tensor in tensors)
+
+
+def _conditions(model: PreTrainedModel) -> tuple[str, ...]:
+    config = model.config.get_text_config().to_dict()
+    rates = {
+        value
+        for name, value in config.items()
+        if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float)
+    } | {module.p for module in model.modules() if isinstance(module, nn.Dropout)}
+    conditions = []
+    if any(rates):
+        conditions.append(
+            f"With dropout (up to {max(rates):g}) a shared prefix draws one mask for its "
+            "branches: equal in expectation only."
+        )
+    if config.get("router_aux_loss_coef"):
+        conditions.append("The router's auxiliary loss is not trained (its coefficient counts 0).")
+    if (config.get("quantization_config") or {}).get("load_in_8bit"):
+        conditions.append("In int8, outlier columns of the whole row are rounded differently.")
+    return tuple(conditions)

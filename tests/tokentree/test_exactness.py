@@ -1,0 +1,88 @@
+"""The check that a run makes before it shares prefixes, and that it would notice a fault."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.tokentree.measure import tuned_decoder
+from tests.tokentree.small import EXAMPLES, bloom, decoder
+
+from tunelab.tokentree import reading
+from tunelab.tokentree.attention import Row, attention_masks
+from tunelab.tokentree.exactness import Exactness, check_exactness
+from tunelab.tuning import TunedModel
+
+
+def check(tuned: TunedModel) -> Exactness:
+    parameters = list(tuned.trained_parameters().values())
+    return check_exactness(tuned.checkpoint, EXAMPLES, parameters=parameters, virtual=tuned.virtual)
+
+
+@pytest.mark.parametrize("method", ["lora", "prefix"])
+def test_an_exact_model_shares(method: str) -> None:
+    tuned = tuned_decoder("llama", method)
+    found = check(tuned)
+    assert found.shares
+    assert found.difference is not None
+    assert 0 < found.difference <= 1e-5
+    assert found.proof.held
+    assert found.conditions == ()
+    assert all(parameter.grad is None for parameter in tuned.trained_parameters().values())
+
+
+def causal(model: object, row: Row) -> object:
+    """The mistake of packing without a tree: everybody sees whatever stands before."""
+    seen = torch.ones_like(row.seen).tril(row.first)
+    queries = row.positions[row.first :]
+    return attention_masks(model, seen, queries, row.positions, dtype=torch.float32)  # type: ignore[arg-type]
+
+
+def places(model: object, row: Row) -> object:
+    """The mistake of measuring windows between places."""
+    counted = torch.arange(len(row.positions))
+    return attention_masks(model, row.seen, counted[row.first :], counted, dtype=torch.float32)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("mistake", "sliding"), [(causal, False), (places, True)])
+def test_a_wrong_mask_is_refused(
+    mistake: object, sliding: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_masks", mistake)
+    found = check(tuned_decoder("mistral", "lora", sliding=sliding))
+    assert not found.shares
+    assert not found.proof.held
+    assert "prefixes are not shared" in found.line
+
+
+def test_wrong_positions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = reading.lay_out
+
+    def by_place(*args: object, **kwargs: object) -> Row:
+        row = right(*args, **kwargs)  # type: ignore[arg-type]
+        return Row(row.ends, torch.arange(len(row.ends)), row.first)
+
+    monkeypatch.setattr(reading, "lay_out", by_place)
+    assert not check(tuned_decoder("llama", "lora")).shares
+
+
+def test_an_untuned_model_is_compared_by_its_log_probabilities() -> None:
+    found = check_exactness(decoder("llama"), EXAMPLES, parameters=[])
+    assert found.shares
+
+
+def test_a_model_that_cannot_read_trees_is_told_without_a_failed_proof() -> None:
+    model = bloom()
+    found = check_exactness(model, EXAMPLES, parameters=list(model.parameters()))
+    assert not found.shares
+    assert found.proof.held
+    assert "a row of its own" in found.line
+
+
+def test_conditions_are_told_and_dropout_is_off_while_measuring() -> None:
+    tuned = tuned_decoder("mixtral", "full", attention_dropout=0.4, router_aux_loss_coef=0.01)
+    tuned.model.train()
+    found = check(tuned)
+    assert found.shares
+    assert "dropout (up to 0.4)" in found.line
+    assert "router" in found.line
+    assert tuned.model.training
