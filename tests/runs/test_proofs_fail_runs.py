@@ -60,6 +60,7 @@ def test_a_run_that_trains_something_else_fails(
     recipe = read_recipe(small_recipe, ["grid=null", "tuning={kind: lora}", "training.epochs=1"])
     manifest = run_with(fault, recipe, tmp_path, monkeypatch)
     assert manifest.status == "failed"
+    assert [proof for proof in manifest.proofs if not proof.held]
     if fault is not thaw_base:
         assert "lora_" in manifest.message
     assert not (tmp_path / "run" / "scores.json").exists()

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from tunelab.data import TaskData, examples_digest, load_task
-from tunelab.errors import DivergedError, Interrupted, StorageError, TunelabError
+from tunelab.errors import DivergedError, Interrupted, ProofError, StorageError, TunelabError
 from tunelab.evaluation.scores import squad_scores
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.recipe import Recipe, digest, dump
@@ -145,24 +145,28 @@ class _Run:
         total *= recipe.training.epochs
         watch = TrainingWatch(tuned)
         done = len(self.directory.read_steps())
-        with self.display.phase("training", total, done=done) as advance:
-            outcome = train(
-                tuned,
-                objective,
-                recipe.training,
-                accelerator=accelerator,
-                seed=recipe.seed,
-                directory=self.directory,
-                watch=watch,
-                memory=self.memory,
-                hooks=Hooks(
-                    validate=(lambda: answering.validation_f1(data.validation))
-                    if data.validation and recipe.training.epochs > 1
-                    else None,
-                    advance=lambda step: advance(1, f"loss {step.loss:.3f}"),
-                    stop=self.stop,
-                ),
-            )
+        try:
+            with self.display.phase("training", total, done=done) as advance:
+                outcome = train(
+                    tuned,
+                    objective,
+                    recipe.training,
+                    accelerator=accelerator,
+                    seed=recipe.seed,
+                    directory=self.directory,
+                    watch=watch,
+                    memory=self.memory,
+                    hooks=Hooks(
+                        validate=(lambda: answering.validation_f1(data.validation))
+                        if data.validation and recipe.training.epochs > 1
+                        else None,
+                        advance=lambda step: advance(1, f"loss {step.loss:.3f}"),
+                        stop=self.stop,
+                    ),
+                )
+        except ProofError:
+            self.note(proofs=tuple(watch.proofs_so_far()))
+            raise
         kept = outcome.best_epoch or recipe.training.epochs
         last = outcome.steps[-max(1, total // 10) :]
         self.note(

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from peft.tuners.tuners_utils import BaseTuner
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tunelab.errors import RecordError
-from tunelab.recipe.schema import LoraTuning
 from tunelab.records import Proof
 from tunelab.tuning.apply import load_tuned
 from tunelab.tuning.model import TunedModel
@@ -97,15 +97,13 @@ def _stored(*, held: bool, found: str) -> Proof:
 
 
 def _merged(loaded: TunedModel, trained: Tensor, logits: Logits) -> list[Proof]:
-    """Merging, where the method can be merged; LoRA always can."""
-    if loaded.stored != "adapter" or loaded.virtual_tokens:
+    """Merging, where PEFT can merge the method."""
+    if loaded.stored != "adapter" or not isinstance(loaded.adapted.base_model, BaseTuner):
         return []
     try:
         merged = cast("Any", loaded.adapted.base_model).merge_and_unload()
-    except (NotImplementedError, AttributeError, TypeError, ValueError):
-        if isinstance(loaded.tuning, LoraTuning):
-            raise
-        return []  # PEFT cannot merge this method
+    except NotImplementedError:  # how PEFT says that it cannot
+        return []
     again = logits(TunedModel(merged, loaded.tuning, frozenset()))
     held, found = _compare(trained, again, _tolerance(loaded, MERGE_TOLERANCE))
     return [

@@ -96,6 +96,10 @@ class TrainingWatch:
             if self._watched == self._steps:
                 raise_unless_held([self._gradients()])
 
+    def proofs_so_far(self) -> list[Proof]:
+        """What was proved, or failed to be, when the training broke off."""
+        return [*self._before, *([self._gradients()] if self._watched else [])]
+
     def proofs(self) -> list[Proof]:
         """All that was seen; call when the training is over."""
         return [*self._before, self._gradients(), self._moved(), self._still()]
