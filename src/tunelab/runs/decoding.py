@@ -1,0 +1,208 @@
+"""Decoders in a run: prompts as token trees, written answers, and the scores behind abstaining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import assert_never
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel
+
+from tunelab.data import Example
+from tunelab.errors import DataError
+from tunelab.evaluation.decoding import decode_answers
+from tunelab.models.decoder import load_decoder
+from tunelab.models.loading import weights_digest
+from tunelab.prompts.encoded import EncodedExample
+from tunelab.prompts.prompter import EncodedSet, Prompter
+from tunelab.recipe import Evaluation, NoTuning, Recipe
+from tunelab.records import Prediction
+from tunelab.runs.progress import Display
+from tunelab.tokentree.attention import can_share
+from tunelab.tokentree.decoding import Beams, Decoding, Generated, Greedy, Sample, Strategy
+from tunelab.tokentree.generation import generate
+from tunelab.tokentree.packing import pack
+from tunelab.tokentree.reading import sequence_log_probs, target_log_probs
+from tunelab.training.answers import AnswerObjective
+from tunelab.tuning import TunedModel, apply_tuning
+from tunelab.tuning.parity import Logits
+
+TOKENS_PER_PASS = 4096
+"""Without gradients a pass may be larger than in training."""
+PROBED = 4
+"""Examples that models are compared on."""
+
+
+class DecoderFamily:
+    """A tuned causal language model."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: Sequence[Example],
+        *,
+        total_steps: int,
+        accelerator: Accelerator,
+        display: Display,
+    ) -> None:
+        self._recipe = recipe
+        self._accelerator = accelerator
+        self._display = display
+        decoder = load_decoder(recipe.model, recipe.prompt, seed=recipe.seed)
+        self.tokenizer = decoder.tokenizer
+        self.prompter = Prompter(
+            decoder.tokenizer, recipe.prompt, choose_shots(train, recipe.tuning, seed=recipe.seed)
+        )
+        refusal = can_share(decoder.model)
+        self._share = recipe.training.share_prefix and refusal is None
+        self.notes: list[str] = [f"prompt {self.prompter.version}"]
+        if refusal is not None:
+            self.notes.append(f"no prefix is shared: {refusal}")
+        self._identity = {
+            "class": type(decoder.model).__name__,
+            "sha256": weights_digest(decoder.model),
+        }
+        self.tuned = apply_tuning(
+            decoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
+        )
+        if recipe.training.gradient_checkpointing:
+            checkpoint_activations(self.tuned)
+        self.tuned.model.to(accelerator.device)
+
+    def identity(self) -> dict[str, str]:
+        """Class and digest of the weights before tuning."""
+        return self._identity
+
+    def objective(self, examples: Sequence[Example]) -> AnswerObjective:
+        """The likelihood of the answers; examples longer than `model.max_length` are left out."""
+        found = self.prompter.encode_all(examples, max_length=self._recipe.model.max_length)
+        self._refuse_if_none(found)
+        if found.too_long:
+            self._note(
+                f"{len(found.too_long)} of {len(examples)} training questions are longer than "
+                f"model.max_length={self._recipe.model.max_length} and were left out"
+            )
+        return AnswerObjective(
+            self.tuned,
+            found.examples,
+            found.encoded,
+            self._recipe.training,
+            accelerator=self._accelerator,
+            share=self._share,
+        )
+
+    def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
+        """What the model writes, read and scored.
+
+        A question that leaves no room in `model.max_length` is not put to the model; it gets an
+        empty response, which counts as one that cannot be read.
+        """
+        self.tuned.model.eval()
+        prompts = self.prompter.prompts_of(examples)
+        longest = self._recipe.model.max_length - self._recipe.evaluation.max_new_tokens
+        read = [index for index, prompt in enumerate(prompts) if len(prompt) <= longest]
+        if len(read) < len(prompts):
+            self._note(
+                f"{name}: {len(prompts) - len(read)} of {len(prompts)} questions leave no room for "
+                f"{self._recipe.evaluation.max_new_tokens} tokens in model.max_length="
+                f"{self._recipe.model.max_length} and count as not readable"
+            )
+        responses = [NOTHING] * len(prompts)
+        with self._display.phase(name, len(read)) as advance, self._accelerator.autocast():
+            written = generate(
+                self.tuned.checkpoint,
+                self.tokenizer,
+                [prompts[index] for index in read],
+                decoding_of(self._recipe.evaluation, self.prompter, seed=self._recipe.seed),
+                virtual=self.tuned.virtual(),
+                tokens_per_pass=TOKENS_PER_PASS,
+                advance=lambda count: advance(count, ""),
+            )
+            for index, response in zip(read, written, strict=True):
+                responses[index] = response
+            return decode_answers(examples, responses, prompt=self.prompter, score=self._score)
+
+    def probe(self, examples: Sequence[Example]) -> Logits:
+        """Log-probabilities of the answers of a few examples; without autocast."""
+        found = self.prompter.encode_all(examples, max_length=self._recipe.model.max_length)
+        [packed, *_] = pack(found.encoded[:PROBED], tokens_per_pass=TOKENS_PER_PASS)
+
+        def log_probs(tuned: TunedModel) -> torch.Tensor:
+            tuned.model.eval()
+            with torch.inference_mode():
+                return target_log_probs(tuned.checkpoint, packed.tree, virtual=tuned.virtual())
+
+        return log_probs
+
+    def fresh_base(self) -> PreTrainedModel:
+        """The checkpoint as it was before tuning."""
+        recipe = self._recipe
+        loaded = load_decoder(recipe.model, recipe.prompt, seed=recipe.seed).model
+        torch.nn.Module.to(loaded, self._accelerator.device)
+        return loaded
+
+    @torch.inference_mode()
+    def _score(self, alternatives: Sequence[EncodedExample]) -> tuple[list[float], list[int]]:
+        """Log-probabilities of finished answers, and how many tokens each has."""
+        scores = [0.0] * len(alternatives)
+        for packed in self._rows(alternatives, tokens_per_pass=TOKENS_PER_PASS):
+            found = sequence_log_probs(
+                self.tuned.checkpoint,
+                packed.tree,
+                [alternatives[index] for index in packed.examples],
+                virtual=self.tuned.virtual(),
+            )
+            for index, score in zip(packed.examples, found.log_probs.tolist(), strict=True):
+                scores[index] = score
+        return scores, [sum(alternative.targets) for alternative in alternatives]
+
+    def _rows(
+        self, encoded: Sequence[EncodedExample], *, tokens_per_pass: int
+    ) -> list[PackedTree]:
+        if self._share:
+            return pack(encoded, tokens_per_pass=tokens_per_pass)
+        return one_by_one(encoded)
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+
+def choose_shots(train: Sequence[Example], tuning: Tuning, *, seed: int) -> list[Example]:
+    """The worked examples of an untuned model's prompt, drawn from different paragraphs.
+
+    Raises:
+        RecipeError: there are fewer training paragraphs than shots.
+    """
+    wanted = tuning.shots if isinstance(tuning, NoTuning) else 0
+    paragraphs: dict[str, list[Example]] = {}
+    for example in train:
+        paragraphs.setdefault(example.group, []).append(example)
+    if wanted > len(paragraphs):
+        raise RecipeError(
+            f"tuning.shots is {wanted}, but the training data have {len(paragraphs)} paragraphs.",
+            hint="Lower tuning.shots, or raise task.train_limit.",
+        )
+    random = np.random.default_rng([seed, wanted])
+    chosen = random.permutation(list(paragraphs))[:wanted]
+    return [paragraphs[name][random.integers(len(paragraphs[name]))] for name in chosen]
+
+
+def decoding_of(settings: Evaluation, prompter: Prompter, *, seed: int) -> Decoding:
+    """The recipe's way of decoding, with the prompt's own endings."""
+    match settings.decoding:
+        case "greedy":
+            strategy = Greedy()
+        case "beams":
+            strategy = Beams(settings.beams)
+        case "sample":
+            strategy = Sample(settings.temperature, settings.top_p, seed)
+        case _:
+            assert_never(settings.decoding)
+    return Decoding(
+        strategy=strategy,
+        max_new_tokens=settings.max_new_tokens,
+        stop_ids=prompter.stop_ids,
+        stop_texts=prompter.stop_texts,
+    )
