@@ -55,7 +55,7 @@ class Model(Settings):
     """The pretrained checkpoint."""
 
     path: str = "minilm"
-    """Bundled name, folder, or hub id of an encoder."""
+    """Bundled name, folder, or hub id; encoders point at spans, decoders write answers."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     dtype: Literal["f32", "bf16", "bf16-true"] = "f32"
@@ -63,9 +63,9 @@ class Model(Settings):
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """Replaces all dropout rates of the checkpoint; on a CPU, 0 makes training much faster."""
     max_length: int = Field(default=384, ge=16)
-    """Tokens of one window: question, a part of the context, and the special tokens."""
+    """Encoders: tokens of one window. Decoders: tokens of prompt and answer; nothing is cut."""
     stride: int = Field(default=128, ge=0)
-    """Context tokens that two neighbouring windows share."""
+    """Encoders: context tokens that two neighbouring windows share."""
 
 
 class Prompt(Settings):
@@ -87,6 +87,8 @@ class NoTuning(Settings):
     """The checkpoint as it is; the baseline of every comparison."""
 
     kind: Literal["none"]
+    shots: int = Field(default=0, ge=0, le=16)
+    """Decoders: training examples shown in the prompt."""
 
 
 class FullTuning(Settings):
@@ -193,6 +195,10 @@ class Training(Settings):
     """Of matrices; biases and normalisation weights are not decayed."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this global L2 norm."""
+    share_prefix: bool = True
+    """Decoders: what the examples of a step have in common is computed once, same gradient."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, about a third more time."""
     tokens_per_pass: int = Field(default=1024, ge=1)
     """Padded tokens of a pass, never the result: 1024 suits a CPU, 8192 an accelerator."""
     checkpoint_steps: int = Field(default=50, ge=1)
@@ -216,6 +222,22 @@ class Evaluation(Settings):
     `validation`: chosen there. `decoded`: none; a decoder's answer is what it said, and an
     encoder answers every question.
     """
+    decoding: Literal["greedy", "beams", "sample"] = "greedy"
+    """Decoders: how a response is written."""
+    beams: int = Field(default=4, ge=1)
+    """Hypotheses that `beams` follows."""
+    temperature: float = Field(default=1.0, gt=0)
+    """`sample`: divides the logits."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """`sample`: among the fewest tokens that together have this probability."""
+    max_new_tokens: int = Field(default=48, ge=1)
+    """Decoders: the longest response."""
+    constrain: Literal["none", "json", "span"] = "none"
+    """Decoders. json: always the asked JSON. span: always words of the context, or no answer."""
+    force_start: bool = False
+    """Decoders: the response begins with the opening of the answer, such as of its JSON."""
+    reasoning_limit: int = Field(default=0, ge=0)
+    """Decoders: tokens that may be written freely before a constrained answer begins."""
 
 
 class Search(Settings):
@@ -240,6 +262,8 @@ class Recipe(Settings):
     """What is learnt and tested."""
     model: Model = Model()
     """What is tuned."""
+    prompt: Prompt = Prompt()
+    """How a decoder is asked."""
     tuning: Tuning = LoraTuning(kind="lora")
     """How it is tuned: a table with its `kind`."""
     training: Training = Training()

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Sequence
 from typing import assert_never
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from tunelab.data import Example
-from tunelab.errors import DataError
+from tunelab.errors import DataError, RecipeError
 from tunelab.evaluation.decoding import decode_answers
-from tunelab.models.decoder import load_decoder
+from tunelab.models.decoder import Decoder, load_decoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.prompts.prompter import EncodedSet, Prompter
-from tunelab.recipe import Evaluation, NoTuning, Recipe
-from tunelab.records import Prediction
+from tunelab.prompts.prompter import Prompter
+from tunelab.prompts.reasoning import add_reasoning_tokens
+from tunelab.recipe import Evaluation, NoTuning, Recipe, Tuning
+from tunelab.records import Decoded, Prediction, Proof
 from tunelab.runs.progress import Display
-from tunelab.tokentree.attention import can_share
-from tunelab.tokentree.decoding import Beams, Decoding, Generated, Greedy, Sample, Strategy
+from tunelab.tokentree.decoding import Beams, Decoding, Greedy, Sample
+from tunelab.tokentree.exactness import check_exactness
 from tunelab.tokentree.generation import generate
-from tunelab.tokentree.packing import pack
+from tunelab.tokentree.packing import PackedTree, one_by_one, pack
 from tunelab.tokentree.reading import sequence_log_probs, target_log_probs
 from tunelab.training.answers import AnswerObjective
 from tunelab.tuning import TunedModel, apply_tuning
@@ -49,16 +52,14 @@ class DecoderFamily:
         self._recipe = recipe
         self._accelerator = accelerator
         self._display = display
-        decoder = load_decoder(recipe.model, recipe.prompt, seed=recipe.seed)
+        decoder = _load(recipe)
         self.tokenizer = decoder.tokenizer
         self.prompter = Prompter(
             decoder.tokenizer, recipe.prompt, choose_shots(train, recipe.tuning, seed=recipe.seed)
         )
-        refusal = can_share(decoder.model)
-        self._share = recipe.training.share_prefix and refusal is None
         self.notes: list[str] = [f"prompt {self.prompter.version}"]
-        if refusal is not None:
-            self.notes.append(f"no prefix is shared: {refusal}")
+        self.proofs: list[Proof] = []
+        self._share = recipe.training.share_prefix
         self._identity = {
             "class": type(decoder.model).__name__,
             "sha256": weights_digest(decoder.model),
@@ -67,7 +68,7 @@ class DecoderFamily:
             decoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
         )
         if recipe.training.gradient_checkpointing:
-            checkpoint_activations(self.tuned)
+            decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.tuned.model.to(accelerator.device)
 
     def identity(self) -> dict[str, str]:
@@ -76,13 +77,20 @@ class DecoderFamily:
 
     def objective(self, examples: Sequence[Example]) -> AnswerObjective:
         """The likelihood of the answers; examples longer than `model.max_length` are left out."""
-        found = self.prompter.encode_all(examples, max_length=self._recipe.model.max_length)
-        self._refuse_if_none(found)
+        longest = self._recipe.model.max_length
+        found = self.prompter.encode_all(examples, max_length=longest)
+        if not found.examples:
+            raise DataError(
+                f"None of the {len(examples)} training questions fits model.max_length={longest}.",
+                hint="Raise model.max_length, or lower tuning.shots.",
+            )
         if found.too_long:
             self._note(
                 f"{len(found.too_long)} of {len(examples)} training questions are longer than "
-                f"model.max_length={self._recipe.model.max_length} and were left out"
+                f"model.max_length={longest} and were left out"
             )
+        if self._share:
+            self._prove_sharing(found.encoded)
         return AnswerObjective(
             self.tuned,
             found.examples,
@@ -98,30 +106,39 @@ class DecoderFamily:
         A question that leaves no room in `model.max_length` is not put to the model; it gets an
         empty response, which counts as one that cannot be read.
         """
-        self.tuned.model.eval()
+        settings = self._recipe.evaluation
         prompts = self.prompter.prompts_of(examples)
-        longest = self._recipe.model.max_length - self._recipe.evaluation.max_new_tokens
+        longest = self._recipe.model.max_length - settings.max_new_tokens
         read = [index for index, prompt in enumerate(prompts) if len(prompt) <= longest]
         if len(read) < len(prompts):
             self._note(
                 f"{name}: {len(prompts) - len(read)} of {len(prompts)} questions leave no room for "
-                f"{self._recipe.evaluation.max_new_tokens} tokens in model.max_length="
-                f"{self._recipe.model.max_length} and count as not readable"
+                f"{settings.max_new_tokens} tokens in model.max_length="
+                f"{self._recipe.model.max_length} and count as unreadable"
             )
-        responses = [NOTHING] * len(prompts)
+        self.tuned.model.eval()
         with self._display.phase(name, len(read)) as advance, self._accelerator.autocast():
             written = generate(
                 self.tuned.checkpoint,
                 self.tokenizer,
                 [prompts[index] for index in read],
-                decoding_of(self._recipe.evaluation, self.prompter, seed=self._recipe.seed),
-                virtual=self.tuned.virtual(),
+                decoding_of(settings, self.prompter, seed=self._recipe.seed),
                 tokens_per_pass=TOKENS_PER_PASS,
                 advance=lambda count: advance(count, ""),
             )
-            for index, response in zip(read, written, strict=True):
-                responses[index] = response
-            return decode_answers(examples, responses, prompt=self.prompter, score=self._score)
+            answered = decode_answers(
+                [examples[index] for index in read],
+                [self._text(prompts[index]) for index in read],
+                written,
+                asking=self.prompter,
+                style=self._recipe.prompt.style,
+                score=self._score,
+            )
+        found = dict(zip(read, answered, strict=True))
+        return [
+            found[index] if index in found else unread(example)
+            for index, example in enumerate(examples)
+        ]
 
     def probe(self, examples: Sequence[Example]) -> Logits:
         """Log-probabilities of the answers of a few examples; without autocast."""
@@ -137,8 +154,7 @@ class DecoderFamily:
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""
-        recipe = self._recipe
-        loaded = load_decoder(recipe.model, recipe.prompt, seed=recipe.seed).model
+        loaded = _load(self._recipe).model
         torch.nn.Module.to(loaded, self._accelerator.device)
         return loaded
 
@@ -157,16 +173,61 @@ class DecoderFamily:
                 scores[index] = score
         return scores, [sum(alternative.targets) for alternative in alternatives]
 
-    def _rows(
-        self, encoded: Sequence[EncodedExample], *, tokens_per_pass: int
-    ) -> list[PackedTree]:
+    def _rows(self, encoded: Sequence[EncodedExample], *, tokens_per_pass: int) -> list[PackedTree]:
         if self._share:
             return pack(encoded, tokens_per_pass=tokens_per_pass)
         return one_by_one(encoded)
 
+    def _prove_sharing(self, encoded: Sequence[EncodedExample]) -> None:
+        """Share prefixes only if this model's gradients stay the same."""
+        found = check_exactness(
+            self.tuned.checkpoint,
+            encoded,
+            parameters=list(self.tuned.trained_parameters().values()),
+            virtual=self.tuned.virtual,
+        )
+        self._share = found.shares
+        self.proofs = [found.proof] if found.shares else []
+        if not found.shares:
+            self._note(found.line)
+
+    def _text(self, ids: Sequence[int]) -> str:
+        text = self.tokenizer.decode(list(ids))
+        assert isinstance(text, str)
+        return text
+
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def _load(recipe: Recipe) -> Decoder:
+    """The checkpoint, with rows for the reasoning tokens; equal seeds give equal rows."""
+    decoder = load_decoder(recipe.model, seed=recipe.seed)
+    if recipe.prompt.reasoning_tokens:
+        add_reasoning_tokens(decoder.tokenizer, recipe.prompt.reasoning_tokens)
+        embeddings = decoder.model.get_input_embeddings()
+        assert isinstance(embeddings, torch.nn.Embedding)
+        rows = max(len(decoder.tokenizer), embeddings.num_embeddings)
+        decoder.model.resize_token_embeddings(rows)
+    return decoder
+
+
+def unread(example: Example) -> Prediction:
+    """The prediction of a question that was not put to the model: every threshold withholds it."""
+    return Prediction(
+        id=example.id,
+        group=example.group,
+        article=example.article,
+        output="",
+        answer="",
+        gold=example.gold,
+        span_score=-math.inf,
+        null_score=0.0,
+        decoded=Decoded(
+            prompt="", response="", valid=False, finished="length", span_tokens=0, null_tokens=0
+        ),
+    )
 
 
 def choose_shots(train: Sequence[Example], tuning: Tuning, *, seed: int) -> list[Example]:

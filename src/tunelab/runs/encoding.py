@@ -15,7 +15,7 @@ from tunelab.models.loading import weights_digest
 from tunelab.prompts.passes import Pass, pad_pass
 from tunelab.prompts.windows import encode_windows
 from tunelab.recipe import Recipe
-from tunelab.records import Prediction
+from tunelab.records import Prediction, Proof
 from tunelab.runs.progress import Display
 from tunelab.training.spans import SpanObjective
 from tunelab.tuning import TunedModel, apply_tuning
@@ -33,7 +33,8 @@ class EncoderFamily:
     def __init__(
         self, recipe: Recipe, *, total_steps: int, accelerator: Accelerator, display: Display
     ) -> None:
-        self.notes: tuple[str, ...] = ()
+        self.notes: list[str] = []
+        self.proofs: list[Proof] = []
         self._recipe = recipe
         self._accelerator = accelerator
         self._display = display

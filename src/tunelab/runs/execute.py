@@ -106,17 +106,19 @@ class _Run:
         per_epoch = steps_per_epoch(len(data.train), recipe.training.batch_size)
         family = load_family(
             recipe,
+            data.train,
             total_steps=per_epoch * recipe.training.epochs,
             accelerator=accelerator,
             display=self.display,
         )
-        self.note(model=family.identity(), notes=(*data.notes, *family.notes))
+        self.note(model=family.identity(), notes=data.notes)
         answering = Answering(recipe, family)
 
         done: list[Step] = []
         if family.tuned.expected:
             done = self._train(data, family, answering, accelerator)
         self._evaluate(data, answering)
+        self.note(notes=(*self.manifest.notes, *family.notes))
         self.note(cost=self._cost(family.tuned, done, answering.seconds))
         self.end("ok")
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
@@ -165,7 +167,7 @@ class _Run:
                     ),
                 )
         except ProofError:
-            self.note(proofs=tuple(watch.proofs_so_far()))
+            self.note(proofs=(*family.proofs, *watch.proofs_so_far()))
             raise
         kept = outcome.best_epoch or recipe.training.epochs
         last = outcome.steps[-max(1, total // 10) :]
@@ -178,7 +180,8 @@ class _Run:
         folder = tuned.save(self.directory.path)
         family.tokenizer.save_pretrained(folder)
         probe = family.probe(data.train)
-        self._prove(watch.proofs() + reload_proofs(tuned, folder, family.fresh_base, probe))
+        reloaded = reload_proofs(tuned, folder, family.fresh_base, probe)
+        self._prove([*family.proofs, *watch.proofs(), *reloaded])
         return outcome.steps
 
     def _prove(self, proofs: Sequence[Proof]) -> None:

@@ -9,8 +9,10 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tunelab.data import Example
+from tunelab.models.loading import reading_direction
 from tunelab.recipe import Recipe
-from tunelab.records import Prediction
+from tunelab.records import Prediction, Proof
+from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
 from tunelab.runs.progress import Display
 from tunelab.training.objective import Objective
@@ -23,8 +25,10 @@ class Family(Protocol):
 
     tuned: TunedModel
     tokenizer: PreTrainedTokenizerBase
-    notes: tuple[str, ...]
-    """What a reader of the table must know."""
+    notes: list[str]
+    """What a reader of the table must know; it grows while the run goes on."""
+    proofs: list[Proof]
+    """What the family proves by itself; likewise."""
 
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and what of them is new."""
@@ -48,7 +52,24 @@ class Family(Protocol):
 
 
 def load_family(
-    recipe: Recipe, *, total_steps: int, accelerator: Accelerator, display: Display
+    recipe: Recipe,
+    train: Sequence[Example],
+    *,
+    total_steps: int,
+    accelerator: Accelerator,
+    display: Display,
 ) -> Family:
-    """Load the recipe's model and make it ready to be tuned."""
-    return EncoderFamily(recipe, total_steps=total_steps, accelerator=accelerator, display=display)
+    """Load the recipe's model and make it ready to be tuned.
+
+    Args:
+        train: the training examples, which the worked examples of a prompt are taken from.
+    """
+    match reading_direction(recipe.model):
+        case "both ways":
+            return EncoderFamily(
+                recipe, total_steps=total_steps, accelerator=accelerator, display=display
+            )
+        case "left to right":
+            return DecoderFamily(
+                recipe, train, total_steps=total_steps, accelerator=accelerator, display=display
+            )

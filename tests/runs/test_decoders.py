@@ -1,0 +1,57 @@
+"""Decoders through the command line: every kind of tuning, prompts, shots, ways of decoding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.command import tunelab
+
+pytestmark = pytest.mark.slow
+
+
+def recipe(folder: Path, data: Path, model: Path, **changes: Any) -> Path:
+    content: dict[str, Any] = {
+        "name": "decoders",
+        "task": {
+            "train": str(data / "train.json"),
+            "test": str(data / "test.json"),
+            "train_limit": 24,
+            "test_limit": 8,
+            "validation": 0.2,
+        },
+        "model": {"path": str(model), "max_length": 1500},
+        "training": {"epochs": 1, "batch_size": 8, "learning_rate": 1.0e-3},
+        "evaluation": {"max_new_tokens": 6},
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content | changes))
+    return path
+
+
+def runs_of(out: Path) -> dict[str, dict[str, Any]]:
+    manifests = [json.loads(path.read_text()) for path in out.glob("runs/*/manifest.json")]
+    return {manifest["label"]: manifest for manifest in manifests}
+
+
+def test_tunings_of_a_decoder_and_an_encoder_in_one_table(
+    tmp_path: Path, small_data: Path, small_decoder: Path, small_encoder: Path
+) -> None:
+    kinds = ("none", "full", "head", "lora", "prefix", "prompt")
+    cases: list[dict[str, Any]] = [{"tuning": {"kind": kind}} for kind in kinds]
+    cases.append({"tuning": {"kind": "none", "shots": 2}})
+    cases.append({"tuning": {"kind": "ia3"}})
+    encoder = {"path": str(small_encoder), "max_length": 160, "stride": 40}
+    cases.append({"tuning": {"kind": "full"}, "model": encoder})
+    path = recipe(tmp_path, small_data, small_decoder, grid={"cases": cases})
+    done = tunelab("run", path, "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    found = runs_of(tmp_path / "out")
+    assert len(found) == len(cases)
+    for label, manifest in found.items():
+        assert manifest["status"] == "ok", (label, manifest["message"])
+        assert all(proof["held"] for proof in manifest["proofs"])
