@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tests.command import tunelab
 
 pytestmark = pytest.mark.slow
@@ -55,3 +54,12 @@ def test_tunings_of_a_decoder_and_an_encoder_in_one_table(
     for label, manifest in found.items():
         assert manifest["status"] == "ok", (label, manifest["message"])
         assert all(proof["held"] for proof in manifest["proofs"])
+
+
+def test_shots_for_an_encoder_are_refused(
+    tmp_path: Path, small_data: Path, small_encoder: Path
+) -> None:
+    path = recipe(tmp_path, small_data, small_encoder, tuning={"kind": "none", "shots": 3})
+    done = tunelab("run", path, "model.max_length=160", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "'tuning.shots' is set, but the model" in " ".join(done.stderr.split())

@@ -55,7 +55,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, str]]]:
 
 @pytest.mark.slow
 def test_no_setting_is_dead(
-    small_recipe: Path, tmp_path: Path, reads: set[tuple[str, str]]
+    small_recipe: Path, small_decoder: Path, tmp_path: Path, reads: set[tuple[str, str]]
 ) -> None:
     kinds = [
         {"kind": "none"},
@@ -71,10 +71,19 @@ def test_no_setting_is_dead(
     search = {"over": {"seed": [0]}, "trials": 1, "train_limit": 10, "epochs": 1}
     recipe = validate(raw | {"grid": {"tuning": kinds}, "search": search}, source="test")
     runs = expand(recipe)
-    check(runs)
     assert [len(trials(run)) for run in runs] == [1] * len(kinds)
-    for run, label in zip(runs, labels(runs), strict=True):
-        directory = RunDirectory(tmp_path / label)
+    written = raw | {
+        "model": {"path": str(small_decoder), "max_length": 1500},
+        "prompt": {"style": "chat-json"},
+        "tuning": {"kind": "none", "shots": 1},
+    }
+    ways = [{"decoding": way, "max_new_tokens": 4} for way in ("greedy", "beams", "sample")]
+    trained = {"tuning": {"kind": "full"}, "evaluation": {"max_new_tokens": 4}}
+    runs += expand(validate(written | {"grid": {"evaluation": ways}}, source="test"))
+    runs += expand(validate(written | trained, source="test"))
+    check(runs)
+    for number, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
+        directory = RunDirectory(tmp_path / str(number))
         execute(run, label, directory, quiet=True, stop=lambda: False)
         assert directory.read_manifest().status == "ok", directory.read_manifest().message
 

@@ -11,6 +11,7 @@ from tunelab.errors import RecipeError, TunelabError
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.recipe import Recipe, digest, dump, expand, labels, trials, with_settings
 from tunelab.records import Manifest, RunDirectory, write_atomically
+from tunelab.runs.family import check_family
 from tunelab.runs.lock import hold
 from tunelab.runs.process import Workers
 from tunelab.runs.progress import Display
@@ -72,6 +73,7 @@ def check(runs: Sequence[Recipe]) -> None:
                 hint="Set task.validation=0.1, or drop the search with search=null.",
             )
         resolve_checkpoint(run.model.path)
+        check_family(run)
         check_tuning(run.tuning)
 
 

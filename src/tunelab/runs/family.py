@@ -9,8 +9,9 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tunelab.data import Example
+from tunelab.errors import RecipeError
 from tunelab.models.loading import reading_direction
-from tunelab.recipe import Recipe
+from tunelab.recipe import NoTuning, Prompt, Recipe
 from tunelab.records import Prediction, Proof
 from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
@@ -49,6 +50,23 @@ class Family(Protocol):
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning, on the run's device."""
         ...
+
+
+def check_family(recipe: Recipe) -> None:
+    """Refuse settings of decoders for a model that is none.
+
+    Raises:
+        RecipeError: the prompt or its shots were set for an encoder.
+        ModelError: the checkpoint has no readable configuration.
+    """
+    shots = recipe.tuning.shots if isinstance(recipe.tuning, NoTuning) else 0
+    prompted = "tuning.shots" if shots else "prompt" if recipe.prompt != Prompt() else None
+    if prompted is not None and reading_direction(recipe.model) == "both ways":
+        raise RecipeError(
+            f"'{prompted}' is set, but the model '{recipe.model.path}' is an encoder: it reads a "
+            "question and a context, and no prompt.",
+            hint=f"Leave '{prompted}' out, or choose a decoder (see `tunelab models`).",
+        )
 
 
 def load_family(
