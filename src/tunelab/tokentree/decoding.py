@@ -60,7 +60,10 @@ class Decoding:
     stop_ids: frozenset[int]
     """Any of these tokens ends an answer."""
     stop_texts: tuple[str, ...] = ()
-    """So does any of these texts; it belongs to the answer, and what comes after it does not."""
+    """So does any of these texts; it belongs to the answer, and what comes after it does not.
+
+    An answer under a constraint ends by its grammar instead.
+    """
 
 
 Finish = Literal["stop", "length"]

@@ -33,7 +33,7 @@ class Endings:
         guide = hypothesis.guide
         if guide is not None and guide.complete:
             return "stop"
-        if self._stop_texts:
+        if self._stop_texts and guide is None:
             tail = self._decode(hypothesis.ids[-self._tail :])
             if _first_end(tail, self._stop_texts) is not None:
                 return "stop"
@@ -48,7 +48,7 @@ class Endings:
         ids = tuple(hypothesis.ids)
         read = ids[:-1] if ids and ids[-1] in self._stop_ids else ids
         text = self._decode((*self._forced_start, *read))
-        if self._stop_texts:
+        if self._stop_texts and hypothesis.guide is None:
             start = self._decode(self._forced_start)
             end = _first_end(text[len(start) :], self._stop_texts)
             text = text if end is None else text[: len(start) + end]
