@@ -57,7 +57,7 @@ def by_heart(prompter: Prompter) -> LlamaForCausalLM:
             return model.eval()
         loss.backward()
         optimiser.step()
-    pytest.fail(f"two answers were not learnt by heart: {loss}")
+    pytest.fail("two answers were not learnt by heart")
 
 
 def written(
