@@ -96,8 +96,8 @@ def small_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=2048,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=0,  # the special tokens come first
+        eos_token_id=1,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder

@@ -73,6 +73,21 @@ def test_labels_tell_runs_apart_by_what_differs_but_the_seed() -> None:
     assert labels(runs)[0] == labels(runs)[1]
 
 
+def test_a_model_s_name_stands_for_the_settings_that_go_with_it() -> None:
+    small = {"path": "minilm", "max_length": 384}
+    large = {"path": "large", "max_length": 1024}
+    full = {"kind": "full"}
+    cases = [{"tuning": full, "model": small}, {"tuning": full, "model": large}]
+    assert labels(expand(recipe(grid={"cases": cases}))) == ["full,path=minilm", "full,path=large"]
+    cases.append({"tuning": full, "model": large | {"max_length": 512}})
+    assert len(set(labels(expand(recipe(grid={"cases": cases}))))) == 3
+
+
+def test_shots_are_part_of_the_name() -> None:
+    tunings = [{"kind": "none"}, {"kind": "none", "shots": 3}]
+    assert labels(expand(recipe(grid={"tuning": tunings}))) == ["none", "none-3-shot"]
+
+
 def test_labels_name_the_variants_of_lora() -> None:
     tunings = [
         {"kind": "lora", "dora": True, "rslora": True},

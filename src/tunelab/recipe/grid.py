@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from tunelab.errors import RecipeError
@@ -101,16 +101,29 @@ def labels(runs: list[Recipe]) -> list[str]:
     result = list(names)
     for members in namesakes.values():
         keys = {key for index in members for key in flat[index]}
+        keys.discard("tuning.shots")  # a part of the name
         differing = sorted(k for k in keys if len({repr(flat[i].get(k)) for i in members}) > 1)
+        if "model.path" in differing:  # a model's name stands for the settings that go with it
+            rows = [flat[index] for index in members]
+            differing = [k for k in differing if not _goes_with_path(k, rows)]
         for index in members:
             extra = [f"{k.rpartition('.')[2]}={_short(flat[index].get(k))}" for k in differing]
             result[index] = ",".join([names[index], *extra])
     return result
 
 
+def _goes_with_path(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a setting of the model has one value per model."""
+    values = {(repr(row.get("model.path")), repr(row.get(key))) for row in rows}
+    paths = {path for path, _ in values}
+    return key.startswith("model.") and key != "model.path" and len(values) == len(paths)
+
+
 def tuning_label(tuning: Tuning) -> str:
     """A method's name as it stands in tables, such as `lora-r8` or `dora-r16`."""
     match tuning:
+        case NoTuning(shots=shots) if shots:
+            return f"{tuning.kind}-{shots}-shot"
         case NoTuning() | FullTuning() | HeadTuning() | PeftTuning():
             return tuning.kind
         case PrefixTuning() | PromptTuning():

@@ -27,6 +27,8 @@ from tunelab.report.study import Method, Run, Study, read_study
 from tunelab.report.table import Row, comma_separated, make_row, markdown
 
 RISK_COVERAGE_FILE = "risk-coverage.svg"
+FEW_METHODS = 4
+"""Of so many, verdicts on two metrics can still be read."""
 _COMMAND = "tunelab run recipe.yaml --out DIR"
 
 
@@ -40,12 +42,12 @@ class Report:
 
     @property
     def verdicts(self) -> list[str]:
-        """The sentences on the metrics that come first, F1 and EM."""
-        return [
-            comparison.sentence
-            for comparison in self.comparisons
-            if comparison.metric in ("f1", "exact", "exact_match")
-        ]
+        """The sentences on the metrics that come first: F1 and, for few methods, EM.
+
+        All the others are in comparisons.json.
+        """
+        first = ("f1", "exact", "exact_match") if len(self.rows) <= FEW_METHODS else ("f1",)
+        return [each.sentence for each in self.comparisons if each.metric in first]
 
     @property
     def not_compared(self) -> list[str]:
