@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors.torch import load_file
 from tests.command import tunelab
 
 pytestmark = pytest.mark.slow
@@ -63,3 +64,35 @@ def test_shots_for_an_encoder_are_refused(
     done = tunelab("run", path, "model.max_length=160", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "'tuning.shots' is set, but the model" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_reasoning_tokens_are_trained(
+    kind: str, tmp_path: Path, small_data: Path, small_decoder: Path
+) -> None:
+    prompt = {"style": "chat-json", "reasoning_tokens": 3}
+    path = recipe(tmp_path, small_data, small_decoder, prompt=prompt, tuning={"kind": kind})
+    done = tunelab("run", path, "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    [manifest] = runs_of(tmp_path / "out").values()
+    assert all(proof["held"] for proof in manifest["proofs"])
+    [predictions] = (tmp_path / "out").glob("runs/*/predictions.jsonl")
+    first = json.loads(predictions.read_text().splitlines()[0])
+    assert first["decoded"]["prompt"].endswith("<blah_0><blah_1><blah_2>")
+    if kind == "lora":
+        [adapter] = (tmp_path / "out").glob("runs/*/adapter/adapter_model.safetensors")
+        stored = load_file(adapter)
+        [rows] = [tensor for name, tensor in stored.items() if "token" in name]
+        assert rows.shape == (3, 32)
+
+
+def test_reasoning_tokens_need_a_method_that_trains_embeddings(
+    tmp_path: Path, small_data: Path, small_decoder: Path
+) -> None:
+    prompt = {"style": "chat-json", "reasoning_tokens": 3}
+    path = recipe(tmp_path, small_data, small_decoder, prompt=prompt, tuning={"kind": "prefix"})
+    done = tunelab("run", path, "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 1
+    assert "'prefix' leaves the embeddings as they are" in " ".join(
+        (done.stderr + done.stdout).split()
+    )

@@ -18,7 +18,7 @@ from tunelab.models.decoder import Decoder, load_decoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
-from tunelab.prompts.reasoning import add_reasoning_tokens
+from tunelab.prompts.reasoning import add_reasoning_tokens, reasoning_token_ids
 from tunelab.recipe import Evaluation, NoTuning, Recipe, Tuning
 from tunelab.records import Decoded, Prediction, Proof
 from tunelab.runs.progress import Display
@@ -65,7 +65,11 @@ class DecoderFamily:
             "sha256": weights_digest(decoder.model),
         }
         self.tuned = apply_tuning(
-            decoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
+            decoder.model,
+            recipe.tuning,
+            total_steps=total_steps,
+            seed=recipe.seed,
+            new_tokens=reasoning_token_ids(self.tokenizer, recipe.prompt.reasoning_tokens),
         )
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})

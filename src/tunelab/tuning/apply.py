@@ -37,7 +37,12 @@ _CHANGES_THE_BASE = ("pissa", "olora")
 
 
 def apply_tuning(
-    model: PreTrainedModel, tuning: Tuning, *, total_steps: int, seed: int
+    model: PreTrainedModel,
+    tuning: Tuning,
+    *,
+    total_steps: int,
+    seed: int,
+    new_tokens: Sequence[int] = (),
 ) -> TunedModel:
     """Make `model` ready to be tuned; it is changed in place and belongs to the result.
 
@@ -48,10 +53,18 @@ def apply_tuning(
         tuning: the method.
         total_steps: optimiser steps of the whole run, which AdaLoRA's schedule needs.
         seed: of the method's initialisation; the global random state is left as it was.
+        new_tokens: ids whose embeddings are new to the checkpoint and have to be trained.
 
     Raises:
-        TuningError: the method does not exist, does not know an option, or does not fit the model.
+        TuningError: the method does not exist, does not know an option, does not fit the model, or
+            cannot train new embeddings.
     """
+    if new_tokens and not isinstance(tuning, NoTuning | FullTuning | LoraTuning):
+        raise TuningError(
+            f"'{tuning.kind}' leaves the embeddings as they are, but {len(new_tokens)} tokens are "
+            "new to the checkpoint.",
+            hint="Use tuning.kind=lora or full, or prompt.reasoning_tokens=0.",
+        )
     match tuning:
         case NoTuning():
             model.requires_grad_(False)
@@ -69,7 +82,7 @@ def apply_tuning(
                 frozenset(name for name, value in model.named_parameters() if id(value) in head),
             )
         case LoraTuning() | PrefixTuning() | PromptTuning() | PeftTuning():
-            return _adapt(model, tuning, total_steps=total_steps, seed=seed)
+            return _adapt(model, tuning, total_steps=total_steps, seed=seed, new_tokens=new_tokens)
 
 
 def load_tuned(model: PreTrainedModel, folder: Path, tuning: Tuning) -> TunedModel:
@@ -99,9 +112,14 @@ def check_tuning(tuning: Tuning) -> None:
 
 
 def _adapt(
-    model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: int, seed: int
+    model: PreTrainedModel,
+    tuning: AdapterTuning,
+    *,
+    total_steps: int,
+    seed: int,
+    new_tokens: Sequence[int],
 ) -> TunedModel:
-    config = peft_config(model, tuning, total_steps=total_steps)
+    config = peft_config(model, tuning, total_steps=total_steps, new_tokens=new_tokens)
     checkpoint = list(model.parameters())  # kept alive, so that no identity is used twice
     with _seeded(seed), _told_by_peft(model, tuning):
         adapted = get_peft_model(model, config)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import peft
@@ -77,7 +77,13 @@ def check_options(tuning: PeftTuning) -> None:
             )
 
 
-def peft_config(model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: int) -> PeftConfig:
+def peft_config(
+    model: PreTrainedModel,
+    tuning: AdapterTuning,
+    *,
+    total_steps: int,
+    new_tokens: Sequence[int] = (),
+) -> PeftConfig:
     """The PEFT configuration of a tuning, for one checkpoint.
 
     Methods that adapt layers get PEFT's own choice of layers for the architecture where the recipe
@@ -100,6 +106,7 @@ def peft_config(model: PreTrainedModel, tuning: AdapterTuning, *, total_steps: i
                     "use_dora": tuning.dora,
                     "use_rslora": tuning.rslora,
                     "init_lora_weights": True if tuning.init == "default" else tuning.init,
+                    "trainable_token_indices": list(new_tokens) or None,
                 },
             )
         case PrefixTuning(virtual_tokens=count):
