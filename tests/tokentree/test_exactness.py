@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.tokentree.measure import tuned_decoder
-from tests.tokentree.small import EXAMPLES, bloom, decoder
+from tests.tokentree.small import EXAMPLES, bloom, decoder, example, output_weight
 
-from tunelab.tokentree import reading
+from tunelab.tokentree import exactness, reading
 from tunelab.tokentree.attention import Row, attention_masks
-from tunelab.tokentree.exactness import Exactness, check_exactness
+from tunelab.tokentree.exactness import SAMPLED_TOKENS, Exactness, check_exactness
 from tunelab.tuning import TunedModel
 
 
@@ -68,6 +68,19 @@ def test_wrong_positions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_untuned_model_is_compared_by_its_log_probabilities() -> None:
     found = check_exactness(decoder("llama"), EXAMPLES, parameters=[])
     assert found.shares
+
+
+def test_long_examples_are_measured_on_what_they_share() -> None:
+    """The default budget holds one of them only, and one alone would prove nothing."""
+    prompt = [index % 90 + 3 for index in range(SAMPLED_TOKENS)]
+    long = [example(prompt, [answer, 2]) for answer in (5, 6, 7)]
+    shown = exactness._sample(long)
+    assert len(shown) > 1
+    model = decoder("llama", max_position_embeddings=1024)
+    found = check_exactness(model, shown, parameters=[output_weight(model)])
+    assert found.shares
+    alone = [example([1, 3], [4]), example([9, 8], [7]), example([6, 5], [2])]
+    assert len(exactness._sample(alone)) == 2
 
 
 def test_a_model_that_cannot_read_trees_is_told_without_a_failed_proof() -> None:

@@ -144,6 +144,27 @@ def test_the_pretrained_output_layer_is_trained_by_head_and_full_alone(name: str
     assert set(head.trained_parameters()) == head.expected  # tied or not
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+@pytest.mark.parametrize("extra", [{}, {"dora": True}, {"init": "pissa"}], ids=str)
+def test_lora_trains_the_embeddings_of_new_tokens(
+    name: str, extra: dict[str, Any], tmp_path: Path
+) -> None:
+    new = [11, 24]
+    fields = tuning({"kind": "lora", **extra})
+    model = apply_tuning(decoder(name), fields, total_steps=6, seed=0, new_tokens=new)
+    before = decoder(name).get_input_embeddings().weight
+    train(model)
+    changed = model.checkpoint.get_input_embeddings()(torch.arange(97)) != before
+    assert changed.any(dim=1).nonzero().flatten().tolist() == new
+    raise_unless_held(reload_proofs(model, model.save(tmp_path), lambda: decoder(name), judged))
+
+
+@pytest.mark.parametrize("kind", ["prompt", "prefix", "head", "ia3"])
+def test_new_tokens_need_a_method_that_trains_them(kind: str) -> None:
+    with pytest.raises(TuningError, match="2 tokens are"):
+        apply_tuning(decoder(), tuning({"kind": kind}), total_steps=6, seed=0, new_tokens=[1, 2])
+
+
 def test_lora_reaches_every_linear_layer_but_the_output() -> None:
     base = decoder()
     assert len(linear_layers(base)) == 2 * 7

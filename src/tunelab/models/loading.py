@@ -74,10 +74,12 @@ def load_weights(
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what is new is told by the callers, not as a warning
     torch.manual_seed(seed)
+    config = load_config(settings)
     try:
         model, info = auto_class.from_pretrained(
             resolve_checkpoint(settings.path),
-            config=load_config(settings),
+            config=config,
+            attn_implementation=_attention(config),
             revision=settings.revision or "main",
             dtype=_dtype(settings),
             use_safetensors=True,
@@ -94,6 +96,12 @@ def load_weights(
             hint=f"Set model.max_length={positions} or less.",
         )
     return model, frozenset(info["missing_keys"])
+
+
+def _attention(config: PretrainedConfig) -> str | None:
+    """None leaves it to transformers, whose fused attention drops the cap on scores of Gemma 2."""
+    capped = config.get_text_config().to_dict().get("attn_logit_softcapping")
+    return "eager" if capped else None
 
 
 def refuse_missing(settings: Model, missing: frozenset[str], *, wanted: str) -> None:

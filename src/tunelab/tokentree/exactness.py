@@ -115,10 +115,18 @@ def check_exactness(
 
 
 def _sample(examples: Sequence[EncodedExample]) -> list[EncodedExample]:
-    """The row that saves most among the first examples, but no very long one."""
-    rows = pack(examples[:SAMPLED], tokens_per_pass=SAMPLED_TOKENS)
-    best = max(rows, key=lambda row: _length(examples, row) - len(row.tree))
-    return [examples[index] for index in best.examples]
+    """The small row that saves most among the first examples; at least two of them."""
+    first = examples[:SAMPLED]
+    whole = sum(len(example.ids) for example in first)
+    budget = SAMPLED_TOKENS
+    while True:  # long examples share nothing with one another below twice their length
+        rows = pack(first, tokens_per_pass=budget)
+        best = max(rows, key=lambda row: _length(first, row) - len(row.tree))
+        if _length(first, best) > len(best.tree):
+            return [first[index] for index in best.examples]
+        if budget >= whole:
+            return list(first[:2])
+        budget *= 2
 
 
 def _length(examples: Sequence[EncodedExample], row: PackedTree) -> int:

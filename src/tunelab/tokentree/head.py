@@ -37,7 +37,9 @@ class Head:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., H) last hidden states -> (..., vocabulary) logits in float32."""
-        logits = self.layer(hidden).float() * self.factor
+        logits = self.layer(hidden).float()
+        if self.factor != 1:
+            logits = logits * self.factor
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
 
