@@ -14,6 +14,7 @@ whatever the dropout, but then all branches of a prefix see the same draw of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from tunelab.errors import ModelError, TuningError
 from tunelab.models.virtual import VirtualInputs, VirtualKeys, VirtualTokens
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.tokentree.attention import Row, attention_masks, can_share, lay_out
+from tunelab.tokentree.blocks import tree_attention
 from tunelab.tokentree.head import proven_head
 from tunelab.tokentree.tree import TokenTree
 
@@ -127,6 +129,7 @@ def last_hidden_states(
         ModelError, TuningError: as for `target_log_probs`.
     """
     inputs = _inputs(model, tree, virtual)
+    attention: AbstractContextManager[object] = nullcontext()
     if not _is_chain(tree):
         if reason := can_share(model):
             raise ModelError(
@@ -136,7 +139,10 @@ def last_hidden_states(
         row = lay_out(tree, virtual, device=model.device)
         inputs["attention_mask"] = _masks(model, row)
         inputs["position_ids"] = row.positions[None, row.first :]
-    states = model.base_model(**inputs, use_cache=False).last_hidden_state[0]
+        if model.device.type == "cpu" and not model.is_gradient_checkpointing:
+            attention = tree_attention(row)  # which layers computed a second time would not meet
+    with attention:
+        states = model.base_model(**inputs, use_cache=False).last_hidden_state[0]
     return states[len(states) - len(tree) :]
 
 

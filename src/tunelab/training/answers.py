@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -57,11 +58,12 @@ class AnswerObjective:
         """
         budget = self._settings.tokens_per_pass
         rows = pack(encoded, tokens_per_pass=budget) if self.share else one_by_one(encoded)
+        model = self._tuned.checkpoint
         for packed in rows:
-            with self._accelerator.autocast(), cpu_kernels():
-                log_probs = target_log_probs(
-                    self._tuned.checkpoint, packed.tree, virtual=self._tuned.virtual()
-                )
+            # layers that are computed a second time would not meet the quick kernels again
+            kernels = nullcontext() if model.is_gradient_checkpointing else cpu_kernels()
+            with self._accelerator.autocast(), kernels:
+                log_probs = target_log_probs(model, packed.tree, virtual=self._tuned.virtual())
             weights = packed.tree.weights[packed.tree.weights > 0]
             yield -(log_probs * torch.from_numpy(weights).to(log_probs)).sum()
 

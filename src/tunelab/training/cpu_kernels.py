@@ -81,6 +81,9 @@ def _attention(
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
+    if torch.is_autocast_enabled("cpu"):  # rotated queries and keys are float32, values are not
+        dtype = torch.get_autocast_dtype("cpu")
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         lowest = torch.finfo(query.dtype).min
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(~attn_mask, lowest)

@@ -1,0 +1,43 @@
+"""The loss of decoders on a CPU: quick kernels with bfloat16 and with gradient checkpointing."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+from tests.tokentree.measure import tuned_decoder
+from tests.tokentree.small import EXAMPLES
+
+from tunelab.data import Example
+from tunelab.recipe import Training
+from tunelab.training.answers import AnswerObjective
+from tunelab.tuning import TunedModel
+
+QUESTIONS = [Example(str(n), "q", "c", (), "group", "article") for n in range(len(EXAMPLES))]
+
+
+def gradients(tuned: TunedModel) -> torch.Tensor:
+    """Of a whole step, where the loss is taken as `tunelab run` does."""
+    objective = AnswerObjective(
+        tuned, QUESTIONS, EXAMPLES, Training(), accelerator=Accelerator(), share=True
+    )
+    tuned.model.zero_grad()
+    for loss in objective.batch(range(len(EXAMPLES))).losses():
+        loss.backward()
+    found = [p.grad for p in tuned.trained_parameters().values() if p.grad is not None]
+    return torch.cat([gradient.flatten() for gradient in found])
+
+
+def test_bfloat16_autocast_trains_rotated_queries() -> None:
+    tuned = tuned_decoder("llama", "full")
+    wanted = gradients(tuned)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = gradients(tuned)
+    assert float((found - wanted).norm() / wanted.norm()) < 0.1
+
+
+def test_gradient_checkpointing_on_a_cpu() -> None:
+    tuned = tuned_decoder("llama", "full")
+    wanted = gradients(tuned)
+    tuned.checkpoint.gradient_checkpointing_enable({"use_reentrant": False})
+    tuned.model.train()
+    assert float((gradients(tuned) - wanted).norm() / wanted.norm()) < 1e-5
