@@ -122,10 +122,10 @@ def table(results: Sequence[Result]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for result in results:
-        ratio = _spread(result.ratios, 2) if result.verdict.held else "void"
+        ratio = spread(result.ratios, 2) if result.verdict.held else "void"
         answer = "yes" if result.verdict.held else "NO"
         lines.append(
-            f"| {result.name} | {_spread(result.usual, 1)} | {_spread(result.ours, 1)} "
+            f"| {result.name} | {spread(result.usual, 1)} | {spread(result.ours, 1)} "
             f"| {ratio} | {answer}: {result.verdict.found} |"
         )
     return "\n".join(lines)
@@ -164,7 +164,8 @@ def _rates(blocks: Sequence[Block]) -> list[float]:
     return [BATCH * len(block.losses) / block.seconds for block in blocks[1:]]
 
 
-def _spread(values: Sequence[float], digits: int) -> str:
+def spread(values: Sequence[float], digits: int) -> str:
+    """The median and the range."""
     low, middle, high = min(values), statistics.median(values), max(values)
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 

@@ -237,7 +237,7 @@ def test_generated_answers_keep_to_the_constraint(strategy: Strategy, room: int)
         constraint=constraint,
         forced_start=forced,
         tokens_per_pass=100,
-        advance=lambda done: None,
+        advance=lambda _: None,
     )
     for context, each in zip(contexts, found, strict=True):
         answer = answer_of(each.text)

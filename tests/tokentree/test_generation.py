@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
+from tests.tokentree.measure import plain_log_probs, tuned_decoder
 from tests.tokentree.small import decoder
 from tests.tokentree.toy import TOY_STOP, toy_tokenizer
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import DataError
+from tunelab.models.virtual import VirtualTokens
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.tokentree import build_tree
 from tunelab.tokentree.decoding import Beams, Decoding, Generated, Greedy, Sample, Strategy
-from tunelab.tokentree.generation import generate, group_prompts
+from tunelab.tokentree.generation import generate
 from tunelab.tokentree.single import draw
 
 DECODERS = [
@@ -51,6 +50,9 @@ def answers(
     model: PreTrainedModel,
     given: Sequence[Sequence[int]],
     strategy: Strategy,
+    *,
+    virtual: VirtualTokens | None = None,
+    share: bool = True,
     **settings: Any,
 ) -> list[Generated]:
     fields = {"max_new_tokens": NEW, "stop_ids": frozenset({TOY_STOP})}
@@ -59,8 +61,10 @@ def answers(
         toy_tokenizer(),
         given,
         Decoding(strategy=strategy, **(fields | settings)),
+        virtual=virtual,
+        share=share,
         tokens_per_pass=60,
-        advance=lambda done: None,
+        advance=lambda _: None,
     )
 
 
@@ -203,7 +207,7 @@ def test_a_forced_start_is_a_part_of_the_text() -> None:
         Decoding(max_new_tokens=NEW, stop_ids=frozenset({TOY_STOP})),
         forced_start=start,
         tokens_per_pass=60,
-        advance=lambda done: None,
+        advance=lambda _: None,
     )
     longer = answers(model, [[*prompt, *start] for prompt in prompts()], Greedy())
     assert [each.ids for each in forced] == [each.ids for each in longer]
@@ -243,23 +247,31 @@ def test_progress_counts_every_prompt_once() -> None:
     assert sum(done) == len(prompts())
 
 
-token_lists = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), max_size=12)
-
-
-@given(token_lists, st.integers(1, 30))
-def test_groups_hold_every_prompt_and_no_more_tokens_than_allowed(
-    given_prompts: list[list[int]], limit: int
+@pytest.mark.parametrize("name", ["llama", "mamba"])
+@pytest.mark.parametrize("strategy", [Greedy(), Beams(3)])
+def test_a_model_that_cannot_share_answers_a_branch_at_a_time(
+    name: str, strategy: Strategy
 ) -> None:
-    groups = group_prompts(given_prompts, tokens_per_pass=limit)
-    assert sorted(index for group in groups for index in group) == list(range(len(given_prompts)))
-    for group in groups:
-        sequences = [tuple(given_prompts[index]) for index in group]
-        tree = build_tree([EncodedExample(ids, (False,) * len(ids)) for ids in sequences])
-        assert len(tree) <= limit or len(group) == 1
+    if name == "mamba":
+        config = AutoConfig.for_model("mamba", vocab_size=97, hidden_size=16, num_hidden_layers=2)
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config).eval()
+    else:
+        model = decoder(name)
+    beams = {"num_beams": 3} if isinstance(strategy, Beams) else {}
+    given = prompts()[:3]
+    for prompt, ours in zip(given, answers(model, given, strategy, share=False), strict=True):
+        assert ours.ids == one_by_one(model, prompt, **beams)
 
 
-def test_a_paragraph_that_fits_is_not_cut() -> None:
-    one, two = [1] * 10, [2] * 10
-    asked = [[*one, 5], [*two, 6], [*one, 7], [*two, 8], [*one, 9]]
-    assert group_prompts(asked, tokens_per_pass=14) == [[0, 2, 4], [1, 3]]
-    assert group_prompts(asked, tokens_per_pass=25) == [[0, 2, 4, 1, 3]]
+@pytest.mark.parametrize("method", ["prefix", "prompt"])
+@pytest.mark.parametrize(("name", "sliding"), [("llama", False), ("gemma3_text", True)])
+def test_virtual_tokens_stand_before_every_prompt(name: str, sliding: bool, method: str) -> None:
+    tuned = tuned_decoder(name, method, sliding=sliding)
+    for share in (True, False):
+        found = answers(tuned.checkpoint, prompts(), Beams(2), virtual=tuned.virtual(), share=share)
+        for prompt, ours in zip(prompts(), found, strict=True):
+            targets = (False,) * len(prompt) + (True,) * len(ours.ids)
+            whole = EncodedExample((*prompt, *ours.ids), targets)
+            expected = float(plain_log_probs(tuned, whole).sum().detach())
+            assert ours.log_prob == pytest.approx(expected, abs=1e-4)

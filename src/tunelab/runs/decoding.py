@@ -127,6 +127,8 @@ class DecoderFamily:
                 self.tokenizer,
                 [prompts[index] for index in read],
                 decoding_of(settings, self.prompter, seed=self._recipe.seed),
+                virtual=self.tuned.virtual(),
+                share=self._share,
                 tokens_per_pass=TOKENS_PER_PASS,
                 advance=lambda count: advance(count, ""),
             )

@@ -1,11 +1,10 @@
 """Generation on a token tree: prompts that share their beginnings are answered together.
 
-    prompts --groups--> trees --one forward pass--> leaves --one pass per token--> answers
+    prompts --packing--> trees --one forward pass--> leaves --one pass per token--> answers
 
-A group is as many prompts as a pass holds, never a paragraph cut in two if the whole of it fits.
-All of its answers are decoded side by side, each until it ends by itself; see `growth` for how, and
-`decoding` for the settings. What comes out is what each prompt alone would be answered with, up to
-rounding. Nothing here knows what an answer means.
+All answers of a tree are decoded side by side, each until it ends by itself; see `growth` for how,
+and `decoding` for the settings. What comes out is what each prompt alone would be answered with, up
+to rounding. Nothing here knows what an answer means.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tunelab.errors import DataError
+from tunelab.models.virtual import VirtualTokens
 from tunelab.prompts.encoded import EncodedExample
+from tunelab.tokentree.attention import can_share
 from tunelab.tokentree.beams import BeamSearch
 from tunelab.tokentree.decoding import (
     Beams,
@@ -34,9 +33,10 @@ from tunelab.tokentree.decoding import (
     Sample,
 )
 from tunelab.tokentree.endings import Endings
-from tunelab.tokentree.growth import GrowingTree
+from tunelab.tokentree.growth import GrowingTree, SeparateBranches
+from tunelab.tokentree.head import evaluating
+from tunelab.tokentree.packing import one_by_one, pack
 from tunelab.tokentree.single import SingleSearch
-from tunelab.tokentree.tree import build_tree, common_prefix
 
 
 @torch.inference_mode()
@@ -46,43 +46,56 @@ def generate(
     prompts: Sequence[Sequence[int]],
     decoding: Decoding,
     *,
+    virtual: VirtualTokens | None = None,
     constraint: Constraint | None = None,
     forced_start: Sequence[int] = (),
+    share: bool = True,
     tokens_per_pass: int,
     advance: Callable[[int], None],
 ) -> list[Generated]:
     """Continue every prompt, in the order given.
 
     Args:
-        model: a decoder for which `attention.can_share` has no objection.
+        model: the transformers model at the bottom, with whatever a method put into it.
         tokenizer: its tokenizer, for texts.
         prompts: the tokens of each, beginning-of-sequence included where there is one.
         decoding: how, and when to stop.
+        virtual: what prompt or prefix tuning puts in front of every prompt.
         constraint: what the answers may be; it begins behind the forced start.
         forced_start: what every answer begins with, given to the model as the end of the prompt.
+        share: read prompts together. Not done, whatever is said here, with a model whose
+            attention cannot express a tree.
         tokens_per_pass: prompts are answered together while their tree has at most so many tokens.
         advance: called with the number of prompts that have just been answered.
 
     Raises:
         DataError: a prompt is empty, or leaves no room in the model's context.
+        ModelError: the model keeps what it has read in a way of its own.
     """
     begun = [(*prompt, *forced_start) for prompt in prompts]
-    rooms = _rooms(model, begun, decoding)
+    rooms = _rooms(model, begun, decoding, virtual_tokens=0 if virtual is None else len(virtual))
     streams = _streams(begun, decoding)
     endings = Endings(tokenizer, decoding, forced_start=forced_start)
+    examples = [EncodedExample(ids, (False,) * len(ids)) for ids in begun]
+    share = share and can_share(model) is None
+    rows = pack(examples, tokens_per_pass=tokens_per_pass) if share else one_by_one(examples)
     results: dict[int, Generated] = {}
-    with _evaluating(model):
-        for members in group_prompts(begun, tokens_per_pass=tokens_per_pass):
+    with evaluating(model):
+        for row in rows:
             hypotheses = [
                 Hypothesis(
                     index, rooms[index], constraint.begin(index) if constraint is not None else None
                 )
-                for index in members
+                for index in row.examples
             ]
-            search = _search(hypotheses, decoding, endings, [streams[index] for index in members])
-            tree = build_tree([EncodedExample(begun[i], (False,) * len(begun[i])) for i in members])
-            growing = GrowingTree(model, tree)
-            logits = growing.begin()
+            search = _search(
+                hypotheses, decoding, endings, [streams[index] for index in row.examples]
+            )
+            if share:
+                branches = GrowingTree(model, row.tree, virtual=virtual)
+            else:
+                branches = SeparateBranches(model, begun[row.examples[0]], virtual=virtual)
+            logits = branches.begin()
             while True:
                 growth, ended = search.extend(logits)
                 for hypothesis, finish in ended:
@@ -90,40 +103,8 @@ def generate(
                 advance(len(ended))
                 if not growth.tokens:
                     break
-                logits = growing.grow(growth)
+                logits = branches.grow(growth)
     return [results[index] for index in range(len(prompts))]
-
-
-def group_prompts(prompts: Sequence[Sequence[int]], *, tokens_per_pass: int) -> list[list[int]]:
-    """Indices of the prompts that are answered together, in the order of their tokens.
-
-    A group's tree has at most `tokens_per_pass` tokens, unless a single prompt has more. Prompts
-    that share half of their tokens stay together if their own tree is no larger than that.
-    """
-    order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
-    akin: list[
-        tuple[int, int, list[int]]
-    ] = []  # tokens shared with the prompt before; all; members
-    for before, index in pairwise([None, *order]):
-        assert index is not None
-        length = len(prompts[index])
-        shared = 0 if before is None else common_prefix(prompts[before], prompts[index])
-        if akin and 2 * shared >= length:
-            first, size, members = akin[-1]
-            if size + length - shared <= tokens_per_pass:
-                akin[-1] = (first, size + length - shared, [*members, index])
-                continue
-        akin.append((shared, length, [index]))
-    groups: list[list[int]] = []
-    total = 0
-    for shared, size, members in akin:
-        if groups and total + size - shared <= tokens_per_pass:
-            groups[-1] += members
-            total += size - shared
-        else:
-            groups.append(members)
-            total = size
-    return groups
 
 
 def _search(
@@ -141,7 +122,13 @@ def _search(
             assert_never(decoding.strategy)
 
 
-def _rooms(model: PreTrainedModel, begun: Sequence[Sequence[int]], decoding: Decoding) -> list[int]:
+def _rooms(
+    model: PreTrainedModel,
+    begun: Sequence[Sequence[int]],
+    decoding: Decoding,
+    *,
+    virtual_tokens: int,
+) -> list[int]:
     """How many tokens each answer may have: no more than the model has positions left."""
     config = model.config.get_text_config()
     name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")
@@ -150,7 +137,7 @@ def _rooms(model: PreTrainedModel, begun: Sequence[Sequence[int]], decoding: Dec
     for index, ids in enumerate(begun):
         room = decoding.max_new_tokens
         if positions is not None:
-            room = min(room, positions - len(ids))
+            room = min(room, positions - virtual_tokens - len(ids))
         if not ids or room < 1:
             raise DataError(
                 f"Prompt {index} has {len(ids)} tokens, and the model reads "
@@ -171,14 +158,3 @@ def _streams(begun: Sequence[tuple[int, ...]], decoding: Decoding) -> list[rando
         streams.append(random.Random(hashlib.sha256(drawn).digest()))
         times[ids] += 1
     return streams
-
-
-@contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Dropout off, and afterwards as it was."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)

@@ -11,13 +11,19 @@ and once fewer than half of the keys are seen by anybody the others are forgotte
 
 from __future__ import annotations
 
+import copy
+import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tunelab.tokentree.attention import attention_masks, visible
+from tunelab.errors import ModelError
+from tunelab.models.virtual import VirtualInputs, VirtualKeys, VirtualTokens
+from tunelab.tokentree.attention import attention_masks, lay_out
 from tunelab.tokentree.cache import GrowingCache
 from tunelab.tokentree.tree import TokenTree
 
@@ -41,24 +47,44 @@ class GrowingTree:
     """A model's reading of a tree of prompts and of the branches that grow from it.
 
     Shapes: E prompts, N tokens in their tree, B branches, K keys, V tokens of the vocabulary.
+
+    Args:
+        model: a decoder for which `attention.can_share` has no objection.
+        tree: of the prompts.
+        virtual: what prompt or prefix tuning puts in front of them.
     """
 
-    def __init__(self, model: PreTrainedModel, tree: TokenTree) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tree: TokenTree, *, virtual: VirtualTokens | None
+    ) -> None:
         self._model = model
         self._device = model.device
         self._cache = GrowingCache()
-        self._tokens = torch.from_numpy(tree.tokens).to(self._device)
-        self._leaves = torch.from_numpy(tree.leaves).to(self._device)
+        self._inputs = {"input_ids": torch.from_numpy(tree.tokens).to(self._device)[None]}
+        match virtual:
+            case VirtualInputs(embeddings):
+                words = model.get_input_embeddings()(self._inputs["input_ids"])
+                rows = torch.cat((embeddings.to(words.dtype)[None], words), dim=1)
+                self._inputs = {"inputs_embeds": rows}
+            case VirtualKeys(layers):
+                for index, (keys, values) in enumerate(layers):
+                    self._cache.update(keys[None], values[None], index)
+            case None:
+                pass
+        row = lay_out(tree, virtual, device=self._device)
+        self._first = row.first
+        self._leaves = torch.from_numpy(tree.leaves).to(self._device) + len(row.ends) - len(tree)
         # of keys: positions (K,); of branches: what each sees (B, K), its next position (B,)
-        self._positions = torch.from_numpy(tree.positions).to(self._device)
-        self._seen = visible(tree).to(self._device)
-        self._next = self._positions + 1
+        self._positions = row.positions
+        self._seen = row.seen
+        self._next = row.positions
 
     def begin(self) -> Tensor:
         """Read the prompts: (E, V) float32 logits of what follows each."""
-        logits = self._read(self._tokens, self._positions, logits_at=self._leaves)
-        self._seen = self._seen[self._leaves]
-        self._next = self._next[self._leaves]
+        queries = self._leaves - self._first
+        logits = self._read(self._inputs, self._positions[self._first :], logits_at=queries)
+        self._seen = self._seen[queries]
+        self._next = self._positions[self._leaves] + 1
         return logits
 
     def grow(self, growth: Growth) -> Tensor:
@@ -73,14 +99,17 @@ class GrowingTree:
         self._seen = torch.cat([self._seen, own], dim=1)
         self._positions = torch.cat([self._positions, positions])
         self._next = positions + 1
-        return self._read(torch.tensor(growth.tokens, device=self._device), positions, logits_at=0)
+        tokens = torch.tensor([growth.tokens], device=self._device)
+        return self._read({"input_ids": tokens}, positions, logits_at=0)
 
-    def _read(self, tokens: Tensor, positions: Tensor, *, logits_at: Tensor | int) -> Tensor:
+    def _read(
+        self, inputs: dict[str, Tensor], positions: Tensor, *, logits_at: Tensor | int
+    ) -> Tensor:
         masks = attention_masks(
             self._model, self._seen, positions, self._positions, dtype=self._model.dtype
         )
         output = self._model(
-            input_ids=tokens[None],
+            **inputs,
             attention_mask=masks,
             position_ids=positions[None],
             past_key_values=self._cache,
@@ -96,3 +125,64 @@ class GrowingTree:
             self._cache.keep(alive)
             self._seen = self._seen[:, alive]
             self._positions = self._positions[alive]
+
+
+class SeparateBranches:
+    """The same for a model whose attention cannot express a tree: a branch at a time.
+
+    Each branch has the cache that transformers makes for the model, copied where branches part.
+    Nothing is shared, and nothing is fast.
+
+    Args:
+        model: any decoder with a cache.
+        prompt: its tokens.
+        virtual: as for `GrowingTree`.
+
+    Raises:
+        ModelError: the model keeps what it has read in a way of its own.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, prompt: Sequence[int], *, virtual: VirtualTokens | None
+    ) -> None:
+        accepted = inspect.signature(model.forward).parameters
+        names = [name for name in ("past_key_values", "cache_params") if name in accepted]
+        if not names:
+            raise ModelError(
+                f"{type(model).__name__} has no cache that tunelab knows: it cannot write answers.",
+                hint="Choose another checkpoint.",
+            )
+        self._name = names[0]
+        self._model = model
+        self._prompt = list(prompt)
+        self._virtual = virtual
+        self._caches: list[Any] = []
+
+    def begin(self) -> Tensor:
+        """Read the prompt: (1, V) float32 logits of what follows."""
+        tokens = torch.tensor([self._prompt], device=self._model.device)
+        match self._virtual:
+            case None:
+                return self._read({"input_ids": tokens})
+            case VirtualInputs(embeddings):
+                words = self._model.get_input_embeddings()(tokens)
+                rows = torch.cat((embeddings.to(words.dtype)[None], words), dim=1)
+                return self._read({"inputs_embeds": rows})
+            case VirtualKeys():
+                return self._read({"input_ids": tokens, self._name: self._virtual.cache()})
+
+    def grow(self, growth: Growth) -> Tensor:
+        """Read the next token of every branch: (B, V) float32 logits of what follows."""
+        before, self._caches = self._caches, []
+        logits: list[Tensor] = []
+        for index, (parent, token) in enumerate(zip(growth.parents, growth.tokens, strict=True)):
+            again = parent in growth.parents[index + 1 :]
+            past = copy.deepcopy(before[parent]) if again else before[parent]
+            tokens = torch.tensor([[token]], device=self._model.device)
+            logits.append(self._read({"input_ids": tokens, self._name: past}))
+        return torch.cat(logits)
+
+    def _read(self, inputs: dict[str, Any]) -> Tensor:
+        output = self._model(**inputs, use_cache=True)
+        self._caches.append(output[self._name])
+        return output.logits[:, -1].float()
