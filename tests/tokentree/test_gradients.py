@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.tokentree.measure import (
     METHODS,
     plain_gradients,
@@ -15,6 +17,7 @@ from tests.tokentree.measure import (
 from tests.tokentree.small import ARCHITECTURES, EXAMPLES, SLIDING, bloom, decoder, output_weight
 
 from tunelab.errors import ModelError, TuningError
+from tunelab.prompts.encoded import EncodedExample
 from tunelab.tokentree import build_tree, one_by_one, pack
 from tunelab.tokentree.head import proven_head
 from tunelab.tokentree.reading import CHUNK, sequence_log_probs, target_log_probs
@@ -62,6 +65,25 @@ def test_alternatives_are_scored_as_alone(method: str) -> None:
     wanted = torch.stack([each.sum() for each in alone])
     torch.testing.assert_close(scores.log_probs, wanted, rtol=0, atol=1e-4)
     assert scores.counts.tolist() == [len(each) for each in alone]
+
+
+@st.composite
+def sequences(draw: st.DrawFn) -> EncodedExample:
+    """Few different tokens, so that much is shared; targets anywhere but at the beginning."""
+    ids = draw(st.lists(st.integers(3, 5), min_size=1, max_size=9))
+    later = draw(st.lists(st.booleans(), min_size=len(ids) - 1, max_size=len(ids) - 1))
+    return EncodedExample(tuple(ids), (False, *later))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(sequences(), min_size=1, max_size=6))
+@torch.no_grad()
+def test_any_tree_scores_its_sequences_as_alone(examples: list[EncodedExample]) -> None:
+    tuned = tuned_decoder("mistral", "full", sliding=True)
+    scores = sequence_log_probs(tuned.checkpoint, build_tree(examples), examples)
+    wanted = [plain_log_probs(tuned, each).sum() for each in examples]
+    torch.testing.assert_close(scores.log_probs, torch.stack(wanted), rtol=0, atol=1e-4)
+    assert scores.counts.tolist() == [sum(each.targets) for each in examples]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

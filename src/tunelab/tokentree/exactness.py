@@ -85,7 +85,7 @@ def check_exactness(
     model: PreTrainedModel,
     examples: Sequence[EncodedExample],
     *,
-    parameters: Sequence[nn.Parameter],
+    parameters: Sequence[Tensor],
     virtual: Virtual = lambda: None,
 ) -> Exactness:
     """Compare a small tree with one example at a time; gradients that are held are left alone.
@@ -136,7 +136,7 @@ def _length(examples: Sequence[EncodedExample], row: PackedTree) -> int:
 def _measured(
     model: PreTrainedModel,
     rows: Sequence[PackedTree],
-    parameters: Sequence[nn.Parameter],
+    parameters: Sequence[Tensor],
     virtual: Virtual,
 ) -> list[Tensor]:
     """The gradients of the sum of all targets' losses; or that sum where nothing is trained."""
