@@ -96,3 +96,45 @@ def test_reasoning_tokens_need_a_method_that_trains_embeddings(
     assert "'prefix' leaves the embeddings as they are" in " ".join(
         (done.stderr + done.stdout).split()
     )
+
+
+def test_constrained_answers_are_valid_and_verbatim(
+    tmp_path: Path, small_data: Path, small_decoder: Path
+) -> None:
+    ways = [
+        {"max_new_tokens": 6, "constrain": "span", "force_start": True},
+        {"max_new_tokens": 6, "constrain": "json"},
+    ]
+    path = recipe(
+        tmp_path,
+        small_data,
+        small_decoder,
+        prompt={"style": "chat-json"},
+        tuning={"kind": "none"},
+        grid={"evaluation": ways},
+    )
+    done = tunelab("run", path, "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    contexts = {
+        question["id"]: paragraph["context"]
+        for article in json.loads((small_data / "test.json").read_text())["data"]
+        for paragraph in article["paragraphs"]
+        for question in paragraph["qas"]
+    }
+    files = list((tmp_path / "out").glob("runs/*/predictions.jsonl"))
+    assert len(files) == 2
+    for file in files:
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        assert all(row["decoded"]["valid"] for row in rows)
+        if "constrain=span" in file.parent.name:
+            assert any(row["output"] for row in rows)
+            assert all(row["output"] in contexts[row["id"]] for row in rows)
+
+
+def test_json_from_a_plain_prompt_is_refused(
+    tmp_path: Path, small_data: Path, small_decoder: Path
+) -> None:
+    path = recipe(tmp_path, small_data, small_decoder, evaluation={"constrain": "json"})
+    done = tunelab("run", path, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "Say prompt.style=chat-json" in " ".join(done.stderr.split())

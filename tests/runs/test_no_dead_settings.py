@@ -78,7 +78,8 @@ def test_no_setting_is_dead(
         "tuning": {"kind": "none", "shots": 1},
     }
     ways = [{"decoding": way, "max_new_tokens": 4} for way in ("greedy", "beams", "sample")]
-    trained = {"tuning": {"kind": "full"}, "evaluation": {"max_new_tokens": 4}}
+    constrained = {"constrain": "span", "reasoning_limit": 2, "max_new_tokens": 4}
+    trained = {"tuning": {"kind": "full"}, "evaluation": constrained}
     runs += expand(validate(written | {"grid": {"evaluation": ways}}, source="test"))
     runs += expand(validate(written | trained, source="test"))
     check(runs)

@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_WIDE_SPACES = r"\x7f-\xa0\u1680\u2000-\u200b\u2028-\u202f\u205f\u3000"
 _WHATEVER = r"/(?s:.*)/"
 
 
@@ -43,11 +44,16 @@ class AnswerForm:
 
 
 def json_grammar(form: AnswerForm, *, reasoning: bool) -> str:
-    """Any JSON string as the answer. Half surrogate pairs are refused, whole ones are not."""
+    """Any JSON string as the answer that is more than white space: an empty one says nothing.
+
+    Half surrogate pairs are refused, whole ones are not.
+    """
     unit = r"[0-9a-cA-CefEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"
     pair = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     character = rf'/[^"\\\x00-\x1f]|\\(["\\\/bfnrt]|u({unit}|{pair}))/'
-    return _around(form, "CHARACTER*", [f"CHARACTER: {character}"], reasoning=reasoning)
+    first = rf'/[^"\\\x00-\x20{_WIDE_SPACES}]|\\["\\\/]/'
+    terminals = [f"FIRST: {first}", f"CHARACTER: {character}"]
+    return _around(form, "FIRST CHARACTER*", terminals, reasoning=reasoning)
 
 
 def span_grammar(form: AnswerForm, context: str, *, reasoning: bool) -> str:

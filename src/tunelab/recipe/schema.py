@@ -232,6 +232,12 @@ class Evaluation(Settings):
     """`sample`: among the fewest tokens that together have this probability."""
     max_new_tokens: int = Field(default=48, ge=1)
     """Decoders: the longest response."""
+    constrain: Literal["none", "json", "span"] = "none"
+    """Decoders. json: always the asked JSON. span: always words of the context, or no answer."""
+    force_start: bool = False
+    """Decoders: a response begins with the opening of the answer, such as of its JSON."""
+    reasoning_limit: int = Field(default=0, ge=0)
+    """Decoders: tokens that may be written freely before a constrained answer begins."""
 
 
 class Search(Settings):

@@ -13,7 +13,9 @@ from transformers import PreTrainedModel
 
 from tunelab.data import Example
 from tunelab.errors import DataError, RecipeError
+from tunelab.evaluation.constraints import AnswerConstraint
 from tunelab.evaluation.decoding import decode_answers
+from tunelab.evaluation.grammars import AnswerForm
 from tunelab.models.decoder import Decoder, load_decoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.encoded import EncodedExample
@@ -112,7 +114,8 @@ class DecoderFamily:
         """
         settings = self._recipe.evaluation
         prompts = self.prompter.prompts_of(examples)
-        longest = self._recipe.model.max_length - settings.max_new_tokens
+        forced = self.prompter.forced_ids if settings.force_start else ()
+        longest = self._recipe.model.max_length - settings.max_new_tokens - len(forced)
         read = [index for index, prompt in enumerate(prompts) if len(prompt) <= longest]
         if len(read) < len(prompts):
             self._note(
@@ -128,6 +131,8 @@ class DecoderFamily:
                 [prompts[index] for index in read],
                 decoding_of(settings, self.prompter, seed=self._recipe.seed),
                 virtual=self.tuned.virtual(),
+                constraint=self._constraint([examples[index].context for index in read]),
+                forced_start=forced,
                 share=self._share,
                 tokens_per_pass=TOKENS_PER_PASS,
                 advance=lambda count: advance(count, ""),
@@ -178,6 +183,26 @@ class DecoderFamily:
             for index, score in zip(packed.examples, found.log_probs.tolist(), strict=True):
                 scores[index] = score
         return scores, [sum(alternative.targets) for alternative in alternatives]
+
+    def _constraint(self, contexts: Sequence[str]) -> AnswerConstraint | None:
+        """What each answer may be."""
+        settings, asking = self._recipe.evaluation, self.prompter
+        if settings.constrain == "none":
+            return None
+        return AnswerConstraint(
+            settings.constrain,
+            self.tokenizer,
+            AnswerForm(
+                asking.opening,
+                asking.ending,
+                json=self._recipe.prompt.style == "chat-json",
+                no_answer=asking.no_answer,
+            ),
+            contexts=contexts,
+            stop_ids=asking.stop_ids,
+            forced_start=asking.forced_ids if settings.force_start else (),
+            reasoning_tokens=settings.reasoning_limit or None,
+        )
 
     def _rows(self, encoded: Sequence[EncodedExample], *, tokens_per_pass: int) -> list[PackedTree]:
         if self._share:

@@ -67,6 +67,23 @@ def check_family(recipe: Recipe) -> None:
             "question and a context, and no prompt.",
             hint=f"Leave '{prompted}' out, or choose a decoder (see `tunelab models`).",
         )
+    _check_decoding(recipe)
+
+
+def _check_decoding(recipe: Recipe) -> None:
+    """Refuse ways of decoding that do not go together."""
+    settings, plain = recipe.evaluation, recipe.prompt.style == "plain"
+    if plain and (settings.constrain == "json" or settings.force_start or settings.reasoning_limit):
+        raise RecipeError(
+            "prompt.style=plain has bare answers, without an opening: there is nothing that "
+            "evaluation.constrain=json, force_start or reasoning_limit could be about.",
+            hint="Say prompt.style=chat-json, or evaluation.constrain=span.",
+        )
+    if settings.reasoning_limit and (settings.force_start or settings.constrain == "none"):
+        raise RecipeError(
+            "evaluation.reasoning_limit is for a constrained answer that begins after free text.",
+            hint="Set evaluation.constrain=json or span, and leave force_start out.",
+        )
 
 
 def load_family(
