@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tokentree.measure import (
     METHODS,
+    VIRTUAL,
     plain_gradients,
     plain_log_probs,
     relative_difference,
@@ -149,6 +150,16 @@ def test_prefix_tuning_with_gradient_checkpointing_is_refused() -> None:
     tuned.model.train()
     with pytest.raises(TuningError, match="gradient checkpointing"):
         tree_gradients(tuned, pack(EXAMPLES, tokens_per_pass=100))
+
+
+@pytest.mark.parametrize("method", ["prefix", "prompt"])
+def test_too_many_virtual_tokens_are_told(method: str) -> None:
+    longest = max(len(each.ids) for each in EXAMPLES)
+    rows = pack(EXAMPLES, tokens_per_pass=100)
+    tree_gradients(tuned_decoder("gpt2", method, n_positions=longest + VIRTUAL), rows)
+    tuned = tuned_decoder("gpt2", method, n_positions=longest + VIRTUAL - 1)
+    with pytest.raises(TuningError, match=f"(?s)6 virtual tokens.*max_length={longest - 1} or"):
+        tree_gradients(tuned, rows)
 
 
 def test_autocast_reads_a_tree_too() -> None:

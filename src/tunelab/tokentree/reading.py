@@ -67,7 +67,8 @@ def target_log_probs(
 
     Raises:
         ModelError: the model cannot read this tree, or computes its logits in an unknown way.
-        TuningError: prefix tuning with gradient checkpointing.
+        TuningError: prefix tuning with gradient checkpointing, or more virtual and real tokens than
+            the model has positions.
     """
     head = proven_head(model)
     hidden = last_hidden_states(model, tree, virtual=virtual)
@@ -150,6 +151,7 @@ def _inputs(
     model: PreTrainedModel, tree: TokenTree, virtual: VirtualTokens | None
 ) -> dict[str, Any]:
     tokens = torch.from_numpy(tree.tokens).to(model.device)[None]
+    _require_positions(model, tree, virtual)
     match virtual:
         case None:
             return {"input_ids": tokens}
@@ -165,6 +167,21 @@ def _inputs(
                     hint="Turn gradient checkpointing off, or use tuning.kind=prompt.",
                 )
             return {"input_ids": tokens, "past_key_values": virtual.cache()}
+
+
+def _require_positions(
+    model: PreTrainedModel, tree: TokenTree, virtual: VirtualTokens | None
+) -> None:
+    """Without virtual tokens the loading of the model has seen to it."""
+    config = model.config.get_text_config().to_dict()
+    limit = config.get("max_position_embeddings") or config.get("n_positions")
+    longest = int(tree.positions.max()) + 1
+    if virtual is not None and limit and len(virtual) + longest > limit:
+        raise TuningError(
+            f"{len(virtual)} virtual tokens and a sequence of {longest} tokens exceed the {limit} "
+            f"positions of {type(model).__name__}.",
+            hint=f"Set model.max_length={limit - len(virtual)} or lower.",
+        )
 
 
 def _masks(model: PreTrainedModel, row: Row) -> object:
