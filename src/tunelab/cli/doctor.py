@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from tunelab.doctor.examination import Examination, Sight
+    from tunelab.doctor.sights import Examination, Sight
 
 _SIGNS = {"error": ("red", "ERROR"), "warning": ("yellow", "WARNING"), "fact": ("green", "ok")}
 
@@ -63,7 +63,7 @@ def _show(examination: Examination) -> None:
 
 
 def _coloured(sight: Sight) -> Text:
-    """Tokens with spaces between; the target stands in colour and in [[ ]]."""
+    """The tokens; the target stands in colour and in [[ ]]."""
     from rich.text import Text
 
     line = Text()
@@ -72,8 +72,10 @@ def _coloured(sight: Sight) -> Text:
         if token.target and not inside:
             line.append("[[", style="bold green")
         if inside and not token.target:
-            line = line[: len(line) - 1]
-            line.append("]] ", style="bold green")
+            line = line[: len(line) - len(sight.separator)]
+            line.append("]]" + sight.separator, style="bold green")
         inside = token.target
-        line.append(token.text + " ", style="bold green" if token.target else "")
+        line.append(token.text + sight.separator, style="bold green" if token.target else "")
+    if inside:
+        line.append("]]", style="bold green")
     return line

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
 from transformers import PreTrainedTokenizerBase
 
 from tunelab.data import Example, load_sources, split_validation, take_limit
@@ -12,46 +11,15 @@ from tunelab.doctor.findings import (
     Finding,
     examine_answers,
     examine_balance,
+    examine_choice,
     examine_overlap,
     examine_repeats,
     examine_windows,
 )
+from tunelab.doctor.sights import Examination, SeenToken, Sight
 from tunelab.models.encoder import load_tokenizer
 from tunelab.prompts.windows import Window, encode_windows
 from tunelab.recipe import Model, Recipe, Task
-
-
-class SeenToken(BaseModel):
-    """A token as the model sees it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    target: bool
-    """Whether it is a part of the answer that is learnt."""
-
-
-class Sight(BaseModel):
-    """One window of a training question, with its target marked."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    tokens: tuple[SeenToken, ...]
-
-
-class Examination(BaseModel):
-    """What the doctor found about a recipe."""
-
-    model_config = ConfigDict(frozen=True)
-
-    findings: tuple[Finding, ...]
-    sights: tuple[Sight, ...]
-
-    @property
-    def healthy(self) -> bool:
-        """No finding is an error."""
-        return all(finding.severity != "error" for finding in self.findings)
 
 
 def examine(recipe: Recipe, *, shown: int = 2) -> Examination:
@@ -59,7 +27,7 @@ def examine(recipe: Recipe, *, shown: int = 2) -> Examination:
 
     Unlike a run it does not stop at the first thing that is wrong: it lists them all.
     """
-    train, test, note = _parts(recipe.task)
+    train, test, note = load_parts(recipe.task)
     tokenizer = load_tokenizer(recipe.model)
     findings = [Finding(name="split", severity="fact", found=note)]
     for part, examples in (("train", train), ("test", test)):
@@ -67,6 +35,7 @@ def examine(recipe: Recipe, *, shown: int = 2) -> Examination:
         findings += examine_answers(part, examples)
         findings += examine_windows(part, examples, windows, recipe.model.max_length)
         findings += examine_repeats(part, examples)
+    findings += examine_choice(recipe.task)
     findings += examine_overlap(train, test)
     findings += examine_balance(train, test, recipe.task.version)
     return Examination(
@@ -75,7 +44,7 @@ def examine(recipe: Recipe, *, shown: int = 2) -> Examination:
     )
 
 
-def _parts(task: Task) -> tuple[list[Example], list[Example], str]:
+def load_parts(task: Task) -> tuple[list[Example], list[Example], str]:
     """Training and test questions as a run takes them, but with their mistakes left in."""
     split = split_validation(
         load_sources(task.train, part="train", version=task.version), task.validation
@@ -100,4 +69,5 @@ def _sight(example: Example, window: Window, tokenizer: PreTrainedTokenizerBase)
             SeenToken(text=str(token), target=first <= position <= last)
             for position, token in enumerate(tokens)
         ),
+        separator=" ",
     )

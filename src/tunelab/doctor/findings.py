@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tunelab.data import Example, misplaced_answers, shared_paragraphs
 from tunelab.prompts.windows import Window
+from tunelab.recipe import Task
 
 Severity = Literal["error", "warning", "fact"]
 
@@ -37,13 +38,35 @@ class Finding(BaseModel):
     """The first questions concerned."""
 
 
+def fact(name: str, found: str) -> Finding:
+    """Nothing wrong, but worth knowing."""
+    return Finding(name=name, severity="fact", found=found)
+
+
+def listed(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The ids of the first of these examples, as a finding lists them."""
+    return tuple(dict.fromkeys(example.id for example in examples))[:_LISTED]
+
+
+def examine_choice(task: Task) -> list[Finding]:
+    """Whether anything is held out that choices can be made on."""
+    if task.validation > 0:
+        return []
+    return [
+        Finding(
+            name="choice",
+            severity="warning",
+            found="task.validation is 0: neither an epoch nor a no-answer threshold is chosen.",
+            remedy="Set task.validation=0.1. Nothing is ever chosen on the test set.",
+        )
+    ]
+
+
 def examine_answers(part: str, examples: Sequence[Example]) -> list[Finding]:
     """Answers that do not stand at their offset in the context."""
     wrong = misplaced_answers(examples)
     if not wrong:
-        return [
-            _fact("offsets", f"{part}: all {_answers(examples)} answers stand at their offset.")
-        ]
+        return [fact("offsets", f"{part}: all {_answers(examples)} answers stand at their offset.")]
     example, answer = wrong[0]
     stands = example.context[max(answer.start, 0) :][: max(len(answer.text), 1)]
     return [
@@ -53,7 +76,7 @@ def examine_answers(part: str, examples: Sequence[Example]) -> list[Finding]:
             found=f"{part}: {len(wrong)} answers do not stand at their offset; in "
             f"'{example.id}' it is '{answer.text}', and '{stands}' stands there.",
             remedy="Correct answer_start (it counts Unicode characters) or remove the questions.",
-            ids=_ids(example for example, _ in wrong),
+            ids=listed(example for example, _ in wrong),
         )
     ]
 
@@ -67,7 +90,7 @@ def examine_windows(
     lengths = sorted(len(window.input_ids) for window in windows)
     split = sum(count > 1 for count in Counter(window.example for window in windows).values())
     findings = [
-        _fact(
+        fact(
             "lengths",
             f"{part}: {len(windows)} windows of {len(examples)} questions, median "
             f"{lengths[len(lengths) // 2]} tokens, longest {lengths[-1]}; {split} questions need "
@@ -82,7 +105,7 @@ def examine_windows(
                 found=f"{part}: {len(lost)} answers lie in no window whole; these questions would "
                 'teach "no answer".',
                 remedy="Raise model.stride (to the longest answer's tokens) or model.max_length.",
-                ids=_ids(lost),
+                ids=listed(lost),
             )
         )
     return findings
@@ -100,7 +123,7 @@ def examine_overlap(train: Sequence[Example], test: Sequence[Example]) -> list[F
                 found=f"{len(groups)} test paragraphs ({len(concerned)} questions) are also "
                 "trained on: their scores are no evidence.",
                 remedy="Take these paragraphs out of the training data.",
-                ids=_ids(concerned),
+                ids=listed(concerned),
             )
         ]
     titles = {example.article for example in train} & {example.article for example in test}
@@ -114,7 +137,7 @@ def examine_overlap(train: Sequence[Example], test: Sequence[Example]) -> list[F
                 remedy="Split by article.",
             )
         ]
-    return [_fact("overlap", "no paragraph and no article is in both train and test.")]
+    return [fact("overlap", "no paragraph and no article is in both train and test.")]
 
 
 def examine_balance(
@@ -125,14 +148,14 @@ def examine_balance(
     told = f"{shares[0]:.1%} of the training and {shares[1]:.1%} of the test questions"
     if version == "1.1":
         if not any(shares):
-            return [_fact("answerability", "every question has an answer, as in version 1.1.")]
+            return [fact("answerability", "every question has an answer, as in version 1.1.")]
         return [
             Finding(
                 name="answerability",
                 severity="error",
                 found=f"{told} have no answer, but task.version is 1.1.",
                 remedy='Say task.version="2.0".',
-                ids=_ids(example for example in (*train, *test) if not example.answers),
+                ids=listed(example for example in (*train, *test) if not example.answers),
             )
         ]
     found = f"{told} have no answer."
@@ -146,7 +169,7 @@ def examine_balance(
                 "expect it to abstain too rarely or too often on the test set.",
             )
         ]
-    return [_fact("answerability", found)]
+    return [fact("answerability", found)]
 
 
 def examine_repeats(part: str, examples: Sequence[Example]) -> list[Finding]:
@@ -166,18 +189,10 @@ def examine_repeats(part: str, examples: Sequence[Example]) -> list[Finding]:
             found=f"{part}: {len(contradicting)} questions stand twice on one paragraph, once "
             "with and once without an answer.",
             remedy="Remove one of each pair.",
-            ids=_ids(members[0] for members in contradicting),
+            ids=listed(members[0] for members in contradicting),
         )
     ]
 
 
-def _fact(name: str, found: str) -> Finding:
-    return Finding(name=name, severity="fact", found=found)
-
-
 def _answers(examples: Sequence[Example]) -> int:
     return sum(len(example.answers) for example in examples)
-
-
-def _ids(examples: Iterable[Example]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(example.id for example in examples))[:_LISTED]

@@ -38,6 +38,8 @@ class EncodedSet:
     """Those that fit."""
     encoded: tuple[EncodedExample, ...]
     """Their tokens, in the same order."""
+    prompt_lengths: tuple[int, ...]
+    """How many tokens their prompts have, read without an answer."""
     too_long: tuple[Example, ...]
     """Left out: longer than the model reads."""
     seam_mismatches: tuple[Example, ...]
@@ -85,10 +87,12 @@ class Prompter:
             case never:
                 assert_never(never)
         self._end = _end_token(self._frame, self._lexer)
+        self.begin_id = self._lexer.begin_id
+        """Beginning-of-sequence, or None."""
         prompt = self.prompt_ids(_PROBE)
         if any(seam_mismatch(prompt, whole) for whole in self._probes()):
             self._frame = move_seam(self._frame)
-        if double_start(self.prompt_ids(_PROBE), self._lexer.begin_id):
+        if double_start(self.prompt_ids(_PROBE), self.begin_id):
             raise ModelError(
                 f"Prompts would begin with '{tokenizer.bos_token}' twice.",
                 hint="Take one out of the chat template of the tokenizer.",
@@ -122,11 +126,7 @@ class Prompter:
         return self._frame.ending
 
     def gold(self, example: Example) -> str:
-        """The answer that is trained: the first gold answer, or the no-answer word.
-
-        Raises:
-            DataError: the first gold answer is empty.
-        """
+        """The answer that is trained: the first gold answer, or the no-answer word."""
         return example.gold[0] if example.answers else self.no_answer
 
     def target_text(self, answer: str) -> str:
@@ -137,6 +137,14 @@ class Prompter:
     def quotes_control(self, example: Example) -> bool:
         """Whether a context or question holds the text of a control token; it is kept as text."""
         return any(map(self._lexer.quotes_control, (example.context, example.question)))
+
+    def check(self, example: Example) -> None:
+        """An example can be asked and learnt.
+
+        Raises:
+            DataError: its trained answer is empty, or a text of it is no text.
+        """
+        _check(example, self.gold(example))
 
     def prompt_ids(self, example: Example) -> tuple[int, ...]:
         """The tokens that generation starts from."""
@@ -168,6 +176,7 @@ class Prompter:
         return EncodedSet(
             examples=tuple(examples[i] for i in fitting),
             encoded=tuple(_encoded(prompts[i], wholes[i]) for i in fitting),
+            prompt_lengths=tuple(len(prompts[i]) for i in fitting),
             too_long=tuple(examples[i] for i in sorted(left_out)),
             seam_mismatches=tuple(
                 examples[i] for i in fitting if seam_mismatch(prompts[i], wholes[i])

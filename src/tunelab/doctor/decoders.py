@@ -1,0 +1,143 @@
+"""Examines data as a decoder will read and learn it, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from tunelab.data import Example
+from tunelab.doctor.findings import (
+    Finding,
+    examine_answers,
+    examine_balance,
+    examine_choice,
+    examine_overlap,
+    examine_repeats,
+)
+from tunelab.doctor.sequences import (
+    Reading,
+    examine_answer_room,
+    examine_lengths,
+    examine_seams,
+    examine_targets,
+)
+from tunelab.doctor.sights import Examination, SeenToken, Sight
+from tunelab.doctor.wording import (
+    examine_control,
+    examine_copies,
+    examine_indentation,
+    examine_no_answer,
+    readable,
+)
+from tunelab.errors import TunelabError
+from tunelab.prompts.encoded import EncodedExample
+from tunelab.prompts.prompter import Prompter
+from tunelab.recipe import Prompt, Recipe
+
+
+def examine_decoder(
+    recipe: Recipe,
+    train: Sequence[Example],
+    test: Sequence[Example],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    shots: Sequence[Example],
+    max_new_tokens: int,
+    shown: int = 2,
+) -> Examination:
+    """Look at training and test questions; `shown` training questions are laid open.
+
+    Args:
+        recipe: says how the data were split and how many tokens the model reads.
+        train: as a run takes them, but with their mistakes left in.
+        test: likewise.
+        tokenizer: with the reasoning tokens added, where there are any.
+        prompt: the style.
+        shots: worked examples before every question.
+        max_new_tokens: tokens of an answer after which generation breaks off.
+        shown: training questions that are laid open.
+    """
+    findings = [
+        finding
+        for part, examples in (("train", train), ("test", test))
+        for examine in (examine_answers, examine_repeats, examine_copies, examine_indentation)
+        for finding in examine(part, examples)
+    ]
+    findings += examine_choice(recipe.task)
+    findings += examine_overlap(train, test)
+    findings += examine_balance(train, test, recipe.task.version)
+    try:
+        prompter = Prompter(tokenizer, prompt, shots)
+    except TunelabError as error:
+        broken = Finding(name="prompt", severity="error", found=error.problem, remedy=error.hint)
+        return Examination(findings=(*findings, broken), sights=())
+    findings.append(
+        Finding(name="prompt", severity="fact", found=f"the prompt is {prompter.version}.")
+    )
+    sights: list[Sight] = []
+    for part, examples in (("train", train), ("test", test)):
+        sound, unreadable = readable(part, examples, prompter)
+        readings = read(sound, prompter)
+        findings += [
+            *unreadable,
+            *examine_no_answer(part, sound, prompter),
+            *examine_control(part, sound, prompter),
+            *examine_lengths(part, readings, recipe.model.max_length),
+            *examine_targets(part, readings, stops=prompter.stop_ids),
+            *examine_seams(part, readings, begin=prompter.begin_id),
+            *examine_answer_room(part, readings, max_new_tokens=max_new_tokens),
+        ]
+        if part == "train":
+            sights = [sight(each.example, each.encoded, tokenizer) for each in readings[:shown]]
+    return Examination(findings=tuple(findings), sights=tuple(sights))
+
+
+def read(examples: Sequence[Example], prompter: Prompter) -> list[Reading]:
+    """The examples as a decoder reads them, too long ones among them."""
+    found = prompter.encode_all(examples, max_length=None)
+    merged = {example.id for example in found.seam_mismatches}
+    return [
+        Reading(example, encoded, prompt_length=length, merged=example.id in merged)
+        for example, encoded, length in zip(
+            found.examples, found.encoded, found.prompt_lengths, strict=True
+        )
+    ]
+
+
+def sight(example: Example, encoded: EncodedExample, tokenizer: PreTrainedTokenizerBase) -> Sight:
+    """A sequence with its targets marked; characters that cannot be seen are spelled out."""
+    texts = _texts(encoded.ids, tokenizer)
+    return Sight(
+        id=example.id,
+        tokens=tuple(
+            SeenToken(text=_visible(text), target=target)
+            for text, target in zip(texts, encoded.targets, strict=True)
+        ),
+        separator="",
+    )
+
+
+def _texts(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What each token adds to the text; the last of several tokens adds their character."""
+    texts: list[str] = []
+    before = ""
+    for end in range(1, len(ids) + 1):
+        text = str(tokenizer.decode(list(ids[:end]), clean_up_tokenization_spaces=False))
+        if text.endswith("\ufffd") and end < len(ids):
+            texts.append("")
+            continue
+        texts.append(text[len(before) :])
+        before = text
+    return texts
+
+
+def _visible(text: str) -> str:
+    """Control characters and the like as escapes, so that a text cannot command a terminal."""
+    return "".join(
+        character
+        if character == "\n" or character.isprintable()
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
