@@ -22,6 +22,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,13 @@ from tunelab.doctor.sights import Examination
 from tunelab.errors import DataError
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
-from tunelab.recipe import Model, Prompt, Recipe, Task
+from tunelab.recipe import Evaluation, Model, Prompt, Recipe, Task
 
 CHAT = Prompt(style="chat-json")
 Document = dict[str, Any]
+
+
+generated = cache(lambda split, count: generate(split, questions=count))
 
 
 class Clinic:
@@ -49,8 +53,8 @@ class Clinic:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.train = copy.deepcopy(generate("train", questions=60))
-        self.test = copy.deepcopy(generate("test", questions=30))
+        self.train = copy.deepcopy(generated("train", 24))
+        self.test = copy.deepcopy(generated("test", 12))
 
     def examine(
         self,
@@ -66,16 +70,15 @@ class Clinic:
             paths.append(str(self.folder / f"{name}.json"))
             Path(paths[-1]).write_text(json.dumps(document))
         task = Task(train=(paths[0],), test=(paths[1],), validation=validation)
-        recipe = Recipe(task=task, model=Model(max_length=max_length))
+        recipe = Recipe(
+            task=task,
+            model=Model(max_length=max_length),
+            prompt=prompt,
+            evaluation=Evaluation(max_new_tokens=max_new_tokens),
+        )
         train, test, _ = load_parts(recipe.task)
         return examine_decoder(
-            recipe,
-            train,
-            test,
-            tokenizer=tokenizer or small.chatml(),
-            prompt=prompt,
-            shots=(),
-            max_new_tokens=max_new_tokens,
+            recipe, train, test, tokenizer=tokenizer or small.chatml(), shots=(), shown=2
         )
 
 

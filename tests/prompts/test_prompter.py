@@ -17,7 +17,6 @@ from transformers import PreTrainedTokenizerBase
 from tunelab.errors import DataError, ModelError, RecipeError
 from tunelab.prompts.chat import converse
 from tunelab.prompts.checks import (
-    check_vocabulary,
     double_start,
     seam_mismatch,
     target_start,
@@ -27,6 +26,7 @@ from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.frame import Piece, Quoted, Slot
 from tunelab.prompts.prompter import Prompter
 from tunelab.prompts.reasoning import add_reasoning_tokens
+from tunelab.prompts.vocabulary import check_vocabulary
 from tunelab.recipe import Prompt
 
 CHAT = Prompt(style="chat-json")

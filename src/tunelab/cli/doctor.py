@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tunelab.doctor.sights import Examination, Sight
+    from tunelab.recipe import Recipe
 
 _SIGNS = {"error": ("red", "ERROR"), "warning": ("yellow", "WARNING"), "fact": ("green", "ok")}
 
@@ -27,15 +28,14 @@ def doctor(
 
     Exits with 1 if anything would teach something wrong or spoil a score.
     """
-    from tunelab.doctor.examination import examine
+    from tunelab.doctor.examination import examine, sight_key
     from tunelab.recipe import expand, read_recipe
 
-    # the variants of a grid that change what is seen: each is examined once
-    runs = {
-        (run.task.model_dump_json(), run.model.model_dump_json()): run
-        for run in expand(read_recipe(recipe, overrides or ()))
-    }
-    examinations = [examine(run) for run in runs.values()]
+    runs = expand(read_recipe(recipe, overrides or ()))
+    alike: dict[str, list[Recipe]] = {}  # variants of a grid that see the same
+    for run in runs:
+        alike.setdefault(sight_key(run), []).append(run)
+    examinations = [examine(variants) for variants in alike.values()]
     if as_json:
         typer.echo(f"[{','.join(e.model_dump_json() for e in examinations)}]")
     else:

@@ -33,7 +33,7 @@ from tunelab.doctor.wording import (
 from tunelab.errors import TunelabError
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
-from tunelab.recipe import Prompt, Recipe
+from tunelab.recipe import Recipe
 
 
 def examine_decoder(
@@ -42,21 +42,17 @@ def examine_decoder(
     test: Sequence[Example],
     *,
     tokenizer: PreTrainedTokenizerBase,
-    prompt: Prompt,
     shots: Sequence[Example],
-    max_new_tokens: int,
-    shown: int = 2,
+    shown: int,
 ) -> Examination:
     """Look at training and test questions; `shown` training questions are laid open.
 
     Args:
-        recipe: says how the data were split and how many tokens the model reads.
+        recipe: says how the model is asked, and how many tokens it reads and writes.
         train: as a run takes them, but with their mistakes left in.
         test: likewise.
         tokenizer: with the reasoning tokens added, where there are any.
-        prompt: the style.
         shots: worked examples before every question.
-        max_new_tokens: tokens of an answer after which generation breaks off.
         shown: training questions that are laid open.
     """
     findings = [
@@ -69,7 +65,7 @@ def examine_decoder(
     findings += examine_overlap(train, test)
     findings += examine_balance(train, test, recipe.task.version)
     try:
-        prompter = Prompter(tokenizer, prompt, shots)
+        prompter = Prompter(tokenizer, recipe.prompt, shots)
     except TunelabError as error:
         broken = Finding(name="prompt", severity="error", found=error.problem, remedy=error.hint)
         return Examination(findings=(*findings, broken), sights=())
@@ -87,7 +83,7 @@ def examine_decoder(
             *examine_lengths(part, readings, recipe.model.max_length),
             *examine_targets(part, readings, stops=prompter.stop_ids),
             *examine_seams(part, readings, begin=prompter.begin_id),
-            *examine_answer_room(part, readings, max_new_tokens=max_new_tokens),
+            *examine_answer_room(part, readings, max_new_tokens=recipe.evaluation.max_new_tokens),
         ]
         if part == "train":
             sights = [sight(each.example, each.encoded, tokenizer) for each in readings[:shown]]

@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from transformers import PreTrainedTokenizerBase
+from typing import assert_never
 
 from tunelab.data import Example, load_sources, split_validation, take_limit
-from tunelab.doctor.findings import (
-    Finding,
-    examine_answers,
-    examine_balance,
-    examine_choice,
-    examine_overlap,
-    examine_repeats,
-    examine_windows,
-)
-from tunelab.doctor.sights import Examination, SeenToken, Sight
+from tunelab.doctor.decoders import examine_decoder
+from tunelab.doctor.encoders import examine_encoder
+from tunelab.doctor.findings import fact
+from tunelab.doctor.sharing import examine_sharing
+from tunelab.doctor.sights import Examination
 from tunelab.models.encoder import load_tokenizer
-from tunelab.prompts.windows import Window, encode_windows
-from tunelab.recipe import Model, Recipe, Task
+from tunelab.models.loading import load_any_tokenizer, reading_direction
+from tunelab.prompts.reasoning import add_reasoning_tokens
+from tunelab.prompts.shots import choose_shots
+from tunelab.recipe import NoTuning, Recipe, Task
 
 
-def examine(recipe: Recipe, *, shown: int = 2) -> Examination:
-    """Look at the data of a resolved recipe; `shown` training questions are laid open.
+def sight_key(recipe: Recipe) -> str:
+    """Equal for recipes whose model sees the same."""
+    shots = recipe.tuning.shots if isinstance(recipe.tuning, NoTuning) else 0
+    seed = recipe.seed if shots else 0  # draws the shots
+    room = recipe.evaluation.max_new_tokens
+    seen = (recipe.task, recipe.model, recipe.prompt)
+    return "\n".join([*(group.model_dump_json() for group in seen), f"{shots} {seed} {room}"])
+
+
+def examine(recipes: Sequence[Recipe], *, shown: int = 2) -> Examination:
+    """Look at the data of resolved recipes; `shown` training questions are laid open.
 
     Unlike a run it does not stop at the first thing that is wrong: it lists them all.
+
+    Args:
+        recipes: with one `sight_key`; for each of their ways of tuning a decoder it is proven that
+            sharing prefixes changes nothing.
+        shown: training questions that are laid open.
     """
+    recipe = recipes[0]
     train, test, note = load_parts(recipe.task)
-    tokenizer = load_tokenizer(recipe.model)
-    findings = [Finding(name="split", severity="fact", found=note)]
-    for part, examples in (("train", train), ("test", test)):
-        windows = encode_windows(examples, tokenizer, recipe.model)
-        findings += examine_answers(part, examples)
-        findings += examine_windows(part, examples, windows, recipe.model.max_length)
-        findings += examine_repeats(part, examples)
-    findings += examine_choice(recipe.task)
-    findings += examine_overlap(train, test)
-    findings += examine_balance(train, test, recipe.task.version)
-    return Examination(
-        findings=tuple(findings),
-        sights=tuple(_sights(train[:shown], tokenizer, recipe.model)),
-    )
+    match reading_direction(recipe.model):
+        case "both ways":
+            examination = examine_encoder(
+                recipe, train, test, tokenizer=load_tokenizer(recipe.model), shown=shown
+            )
+        case "left to right":
+            tokenizer = load_any_tokenizer(recipe.model)
+            add_reasoning_tokens(tokenizer, recipe.prompt.reasoning_tokens)
+            shots = choose_shots(train, recipe.tuning, seed=recipe.seed)
+            examination = examine_decoder(
+                recipe, train, test, tokenizer=tokenizer, shots=shots, shown=shown
+            )
+            if examination.healthy:
+                tunings = {run.tuning.model_dump_json(): run for run in recipes}
+                proven = [each for run in tunings.values() for each in examine_sharing(run, train)]
+                examination = examination.with_findings(proven)
+        case never:
+            assert_never(never)
+    return examination.with_findings([fact("split", note)])
 
 
 def load_parts(task: Task) -> tuple[list[Example], list[Example], str]:
@@ -51,23 +67,3 @@ def load_parts(task: Task) -> tuple[list[Example], list[Example], str]:
     )
     test = load_sources(task.test, part="test", version=task.version)
     return take_limit(split.train, task.train_limit), take_limit(test, task.test_limit), split.note
-
-
-def _sights(
-    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, settings: Model
-) -> list[Sight]:
-    windows = encode_windows(examples, tokenizer, settings)
-    return [_sight(examples[window.example], window, tokenizer) for window in windows]
-
-
-def _sight(example: Example, window: Window, tokenizer: PreTrainedTokenizerBase) -> Sight:
-    first, last = window.target
-    tokens = tokenizer.convert_ids_to_tokens(window.input_ids)
-    return Sight(
-        id=example.id,
-        tokens=tuple(
-            SeenToken(text=str(token), target=first <= position <= last)
-            for position, token in enumerate(tokens)
-        ),
-        separator=" ",
-    )

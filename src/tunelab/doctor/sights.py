@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 
 from tunelab.doctor.findings import Finding
@@ -35,6 +37,10 @@ class Examination(BaseModel):
 
     findings: tuple[Finding, ...]
     sights: tuple[Sight, ...]
+
+    def with_findings(self, findings: Sequence[Finding]) -> Examination:
+        """The same with more findings behind."""
+        return Examination(findings=(*self.findings, *findings), sights=self.sights)
 
     @property
     def healthy(self) -> bool:

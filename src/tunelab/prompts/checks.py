@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from transformers import PreTrainedTokenizerBase
-
-from tunelab.errors import ModelError
 from tunelab.prompts.encoded import EncodedExample
 
 
@@ -38,20 +35,3 @@ def double_start(ids: Sequence[int], begin: int | None) -> bool:
 def untrained_end(example: EncodedExample, stops: Collection[int]) -> bool:
     """Whether the model is not taught to stop: the last token is no trained end token."""
     return not (example.targets[-1] and example.ids[-1] in stops)
-
-
-def check_vocabulary(tokenizer: PreTrainedTokenizerBase, rows: int) -> None:
-    """Every token of the tokenizer has a row among the model's embeddings.
-
-    Raises:
-        ModelError: the embeddings are fewer than the tokenizer's ids need.
-    """
-    vocabulary = tokenizer.get_vocab()
-    beyond = sorted((index, token) for token, index in vocabulary.items() if index >= rows)
-    if beyond:
-        raise ModelError(
-            f"The model has {rows} embeddings, but the tokenizer goes up to id {beyond[-1][0]}: "
-            f"{len(beyond)} tokens, such as '{beyond[0][1]}', have none.",
-            hint="Use the tokenizer that belongs to the checkpoint, or save the checkpoint again "
-            "after model.resize_token_embeddings(len(tokenizer)).",
-        )

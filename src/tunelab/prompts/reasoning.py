@@ -4,14 +4,9 @@ They give the model a few more positions to compute in. They are part of the pro
 trained as targets, and fed to the model when it answers. Their embeddings are trained, from the
 loss of the answers behind them.
 
-A caller adds the tokens, then the rows, then says which rows are trained:
-
-    ids = add_reasoning_tokens(tokenizer, settings.reasoning_tokens)
-    rows = max(len(tokenizer), model.get_input_embeddings().weight.shape[0])
-    model.resize_token_embeddings(rows)
-
-Full tuning trains the new rows as it trains all others; PEFT's methods do it with
-`trainable_token_indices=list(ids)` (LoraConfig) or a `TrainableTokensConfig` beside them.
+`vocabulary.fit_vocabulary` makes room for them in a model. Full tuning trains the new rows as it
+trains all others; PEFT's methods do it with `trainable_token_indices` (LoraConfig) or a
+`TrainableTokensConfig` beside them, given `reasoning_token_ids`.
 """
 
 from __future__ import annotations

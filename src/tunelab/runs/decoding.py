@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import assert_never
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from tunelab.data import Example
-from tunelab.errors import DataError, RecipeError
+from tunelab.errors import DataError
 from tunelab.evaluation.constraints import AnswerConstraint
 from tunelab.evaluation.decoding import decode_answers
 from tunelab.evaluation.grammars import AnswerForm
@@ -20,8 +19,10 @@ from tunelab.models.decoder import Decoder, load_decoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
-from tunelab.prompts.reasoning import add_reasoning_tokens, reasoning_token_ids
-from tunelab.recipe import Evaluation, NoTuning, Recipe, Tuning
+from tunelab.prompts.reasoning import reasoning_token_ids
+from tunelab.prompts.shots import choose_shots
+from tunelab.prompts.vocabulary import fit_vocabulary
+from tunelab.recipe import Evaluation, Recipe
 from tunelab.records import Decoded, Prediction, Proof
 from tunelab.runs.progress import Display
 from tunelab.tokentree.decoding import Beams, Decoding, Greedy, Sample
@@ -235,12 +236,9 @@ class DecoderFamily:
 def _load(recipe: Recipe) -> Decoder:
     """The checkpoint, with rows for the reasoning tokens; equal seeds give equal rows."""
     decoder = load_decoder(recipe.model, seed=recipe.seed)
-    if recipe.prompt.reasoning_tokens:
-        add_reasoning_tokens(decoder.tokenizer, recipe.prompt.reasoning_tokens)
-        embeddings = decoder.model.get_input_embeddings()
-        assert isinstance(embeddings, torch.nn.Embedding)
-        rows = max(len(decoder.tokenizer), embeddings.num_embeddings)
-        decoder.model.resize_token_embeddings(rows)
+    fit_vocabulary(
+        decoder.model, decoder.tokenizer, reasoning_tokens=recipe.prompt.reasoning_tokens
+    )
     return decoder
 
 
@@ -259,26 +257,6 @@ def unread(example: Example) -> Prediction:
             prompt="", response="", valid=False, finished="length", span_tokens=0, null_tokens=0
         ),
     )
-
-
-def choose_shots(train: Sequence[Example], tuning: Tuning, *, seed: int) -> list[Example]:
-    """The worked examples of an untuned model's prompt, drawn from different paragraphs.
-
-    Raises:
-        RecipeError: there are fewer training paragraphs than shots.
-    """
-    wanted = tuning.shots if isinstance(tuning, NoTuning) else 0
-    paragraphs: dict[str, list[Example]] = {}
-    for example in train:
-        paragraphs.setdefault(example.group, []).append(example)
-    if wanted > len(paragraphs):
-        raise RecipeError(
-            f"tuning.shots is {wanted}, but the training data have {len(paragraphs)} paragraphs.",
-            hint="Lower tuning.shots, or raise task.train_limit.",
-        )
-    random = np.random.default_rng([seed, wanted])
-    chosen = random.permutation(list(paragraphs))[:wanted]
-    return [paragraphs[name][random.integers(len(paragraphs[name]))] for name in chosen]
 
 
 def decoding_of(settings: Evaluation, prompter: Prompter, *, seed: int) -> Decoding:
