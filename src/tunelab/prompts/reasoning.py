@@ -4,9 +4,8 @@ They give the model a few more positions to compute in. They are part of the pro
 trained as targets, and fed to the model when it answers. Their embeddings are trained, from the
 loss of the answers behind them.
 
-`vocabulary.fit_vocabulary` makes room for them in a model. Full tuning trains the new rows as it
-trains all others; PEFT's methods do it with `trainable_token_indices` (LoraConfig) or a
-`TrainableTokensConfig` beside them, given `reasoning_token_ids`.
+`vocabulary.fit_vocabulary` makes room for them in a model; full tuning and LoRA train the new rows
+(`new_tokens` of `tuning.apply_tuning`).
 """
 
 from __future__ import annotations
