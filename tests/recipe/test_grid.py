@@ -83,6 +83,16 @@ def test_a_model_s_name_stands_for_the_settings_that_go_with_it() -> None:
     assert len(set(labels(expand(recipe(grid={"cases": cases}))))) == 3
 
 
+def test_the_usual_way_of_asking_goes_without_saying() -> None:
+    ways = [{"prompt": {"turns": "multi"}}, {"evaluation": {"decoding": "beams", "beams": 10}}, {}]
+    style = {"style": "chat-json"}
+    assert labels(expand(recipe(prompt=style, grid={"cases": ways}))) == [
+        "lora-r8,turns=multi",
+        "lora-r8,beams=10,decoding=beams",
+        "lora-r8",
+    ]
+
+
 def test_shots_are_part_of_the_name() -> None:
     tunings = [{"kind": "none"}, {"kind": "none", "shots": 3}]
     assert labels(expand(recipe(grid={"tuning": tunings}))) == ["none", "none-3-shot"]

@@ -107,9 +107,16 @@ def labels(runs: list[Recipe]) -> list[str]:
             rows = [flat[index] for index in members]
             differing = [k for k in differing if not _goes_with_path(k, rows)]
         for index in members:
-            extra = [f"{k.rpartition('.')[2]}={_short(flat[index].get(k))}" for k in differing]
+            told = [k for k in differing if not _goes_without_saying(k, flat[index])]
+            extra = [f"{k.rpartition('.')[2]}={_short(flat[index].get(k))}" for k in told]
             result[index] = ",".join([names[index], *extra])
     return result
+
+
+def _goes_without_saying(key: str, row: Mapping[str, Any]) -> bool:
+    """Whether a way of asking or answering is the usual one."""
+    usual = _flatten(_raw(Recipe()))
+    return key.startswith(("prompt.", "evaluation.")) and row.get(key) == usual.get(key)
 
 
 def _goes_with_path(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
