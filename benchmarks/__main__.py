@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import command_line, encoder_training
+from benchmarks import command_line, encoder_training, generation
 from tunelab.runs.environment import hardware, versions
 
 
@@ -48,8 +48,22 @@ def main() -> None:
         )
         for name, row in encoder_training.ROWS.items()
     ]
-    print(encoder_training.table(results))
-    sys.exit(not all(result.verdict.held for result in results))
+    print(encoder_training.table(results) + "\n", flush=True)
+    answered = [
+        generation.compare(
+            name,
+            prompt,
+            options.data / "squad" / "dev-v2.0.json.gz",
+            size=generation.Size(),
+            questions=generation.QUESTIONS,
+            blocks=options.blocks or generation.BLOCKS,
+            told=lambda what: print(what, file=sys.stderr),
+        )
+        for name, prompt in generation.ROWS.items()
+    ]
+    print(generation.table(answered))
+    void = any(result.wrong for result in answered)
+    sys.exit(void or not all(result.verdict.held for result in results))
 
 
 if __name__ == "__main__":

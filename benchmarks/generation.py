@@ -42,6 +42,7 @@ from tunelab.tokentree.generation import generate
 SEED = 0
 CLOSE = 1e-4
 """Logits that differ by less may change places through rounding."""
+QUESTIONS, BLOCKS = 500, 10
 CALIBRATED = 24
 """Questions whose answers tell which tokens shall end answers."""
 ROWS: dict[str, Prompt] = {
@@ -330,8 +331,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generation")
     parser.add_argument("--data", type=Path, required=True, help="a SQuAD file")
     parser.add_argument("--row", choices=ROWS, action="append", help="all if left out")
-    parser.add_argument("--questions", type=int, default=500)
-    parser.add_argument("--blocks", type=int, default=10, help="the first of them warms up")
+    parser.add_argument("--questions", type=int, default=QUESTIONS)
+    parser.add_argument("--blocks", type=int, default=BLOCKS, help="the first of them warms up")
     parser.add_argument("--hidden", type=int, default=size.hidden)
     parser.add_argument("--layers", type=int, default=size.layers)
     parser.add_argument("--vocabulary", type=int, default=size.vocabulary)

@@ -18,7 +18,7 @@ from tests.tokentree.small import EXAMPLES, decoder, example
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.tokentree import TokenTree, build_tree, pack
 from tunelab.tokentree.attention import Row, attention_masks, lay_out, visible
-from tunelab.tokentree.blocks import cut_blocks, tree_attention
+from tunelab.tokentree.blocks import block_attention, cut_blocks, tree_attention
 
 _IDS = st.lists(st.integers(0, 3), min_size=2, max_size=9).map(tuple)
 CPU = torch.device("cpu")
@@ -82,9 +82,9 @@ def test_attention_in_blocks_is_attention(window: int | None) -> None:
 def test_blocks_change_no_gradient(
     name: str, method: str, sliding: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entered: list[tree_attention] = []
+    entered: list[block_attention] = []
 
-    def small(row: Row) -> tree_attention:
+    def small(row: Row) -> block_attention:
         entered.append(tree_attention(row, size=3))
         return entered[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from tunelab.errors import DataError
 from tunelab.models.virtual import VirtualTokens
 from tunelab.prompts.encoded import EncodedExample
+from tunelab.tokentree.blocks import block_attention, cut_blocks, tree_attention
 from tunelab.tokentree.decoding import Beams, Decoding, Generated, Greedy, Sample, Strategy
 from tunelab.tokentree.generation import generate
 from tunelab.tokentree.single import draw
@@ -146,6 +148,27 @@ def test_answers_do_not_depend_on_which_prompts_are_read_together(strategy: Stra
     for one, two, three in zip(together, backwards, alone, strict=False):
         assert one.ids == two.ids == three.ids
         assert one.log_prob == pytest.approx(three.log_prob, abs=1e-4)
+
+
+@pytest.mark.parametrize(("name", "sliding"), [("llama", False), ("gemma3_text", True)])
+def test_branches_that_look_at_their_own_keys_alone_answer_alike(
+    name: str, sliding: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = decoder(name, sliding=sliding)
+    whole = answers(model, prompts(), Beams(3))
+    blocks: list[int] = []
+
+    def noted(sizes: list[int], seen: list[torch.Tensor], *, keys: int) -> block_attention:
+        blocks.append(len(sizes))
+        return block_attention(sizes, seen, keys=keys)
+
+    monkeypatch.setattr("tunelab.tokentree.growth.cut_blocks", partial(cut_blocks, size=6))
+    monkeypatch.setattr("tunelab.tokentree.growth.tree_attention", partial(tree_attention, size=6))
+    monkeypatch.setattr("tunelab.tokentree.growth.block_attention", noted)
+    for one, other in zip(whole, answers(model, prompts(), Beams(3)), strict=True):
+        assert one.ids == other.ids
+        assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4)
+    assert max(blocks) > 2
 
 
 def test_a_temperature_near_zero_is_greedy() -> None:

@@ -79,20 +79,35 @@ def cut_blocks(ends: Sequence[int], *, size: int = SIZE) -> list[Block]:
     return sorted(blocks, key=lambda block: block.queries)
 
 
-class tree_attention(TorchFunctionMode):  # read as a context manager
-    """While entered, attention over a row computes what its tree does not hide. Shapes: Row's."""
+def tree_attention(row: Row, *, size: int = SIZE) -> block_attention:
+    """A context manager: while entered, attention over a row computes what its tree leaves open."""
+    blocks = [
+        Block((max(block.queries[0], row.first), block.queries[1]), block.keys)
+        for block in cut_blocks(row.ends.tolist(), size=size)
+        if block.queries[1] > row.first
+    ]
+    places = torch.arange(len(row.ends), device=row.ends.device)
+    return block_attention(
+        [end - begin for begin, end in (block.queries for block in blocks)],
+        [torch.cat([places[a:b] for a, b in block.keys]) for block in blocks],
+        keys=len(row.ends),
+    )
 
-    def __init__(self, row: Row, *, size: int = SIZE) -> None:
+
+class block_attention(TorchFunctionMode):  # read as a context manager
+    """While entered, each block of queries of a row looks at its own keys alone.
+
+    Args:
+        sizes: queries of each block.
+        seen: of each block the places of the keys that any of its queries may see.
+        keys: of the whole row. Attention of any other shape is left as it is.
+    """
+
+    def __init__(self, sizes: Sequence[int], seen: Sequence[Tensor], *, keys: int) -> None:
         super().__init__()
-        blocks = [
-            Block((max(block.queries[0], row.first), block.queries[1]), block.keys)
-            for block in cut_blocks(row.ends.tolist(), size=size)
-            if block.queries[1] > row.first
-        ]
-        self._shape = (len(row.ends) - row.first, len(row.ends))
-        self.sizes = [end - begin for begin, end in (block.queries for block in blocks)]
-        places = torch.arange(len(row.ends), device=row.ends.device)
-        self._keys = [torch.cat([places[a:b] for a, b in block.keys]) for block in blocks]
+        self.sizes = list(sizes)
+        self._shape = (sum(sizes), keys)
+        self._keys = list(seen)
         self._gathered = torch.cat(self._keys)
         self._masks: dict[int, tuple[Tensor, list[Tensor]]] = {}
 

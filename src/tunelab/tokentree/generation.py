@@ -82,19 +82,18 @@ def generate(
     results: dict[int, Generated] = {}
     with evaluating(model):
         for row in rows:
+            members = [row.examples[each] for each in row.tree.leaves.argsort(kind="stable")]
             hypotheses = [
                 Hypothesis(
                     index, rooms[index], constraint.begin(index) if constraint is not None else None
                 )
-                for index in row.examples
+                for index in members
             ]
-            search = _search(
-                hypotheses, decoding, endings, [streams[index] for index in row.examples]
-            )
+            search = _search(hypotheses, decoding, endings, [streams[index] for index in members])
             if share:
                 branches = GrowingTree(model, row.tree, virtual=virtual)
             else:
-                branches = SeparateBranches(model, begun[row.examples[0]], virtual=virtual)
+                branches = SeparateBranches(model, begun[members[0]], virtual=virtual)
             logits = branches.begin()
             while True:
                 growth, ended = search.extend(logits)

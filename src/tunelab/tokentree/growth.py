@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import copy
 import inspect
+from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -24,6 +28,7 @@ from transformers import PreTrainedModel
 from tunelab.errors import ModelError
 from tunelab.models.virtual import VirtualInputs, VirtualKeys, VirtualTokens
 from tunelab.tokentree.attention import attention_masks, lay_out
+from tunelab.tokentree.blocks import block_attention, cut_blocks, tree_attention
 from tunelab.tokentree.cache import GrowingCache
 from tunelab.tokentree.tree import TokenTree
 
@@ -59,6 +64,7 @@ class GrowingTree:
     ) -> None:
         self._model = model
         self._device = model.device
+        self._on_cpu = model.device.type == "cpu"
         self._cache = GrowingCache()
         self._inputs = {"input_ids": torch.from_numpy(tree.tokens).to(self._device)[None]}
         match virtual:
@@ -71,18 +77,22 @@ class GrowingTree:
                     self._cache.update(keys[None], values[None], index)
             case None:
                 pass
-        row = lay_out(tree, virtual, device=self._device)
-        self._first = row.first
-        self._leaves = torch.from_numpy(tree.leaves).to(self._device) + len(row.ends) - len(tree)
+        self._row = row = lay_out(tree, virtual, device=self._device)
+        leaves = np.sort(tree.leaves) + len(row.ends) - len(tree)
+        self._leaves = torch.from_numpy(leaves).to(self._device)
+        cuts = [block.queries[0] for block in cut_blocks(row.ends.tolist())]
+        self._blocks = [bisect_right(cuts, leaf) for leaf in leaves.tolist()]  # of the branches
         # of keys: positions (K,); of branches: what each sees (B, K), its next position (B,)
         self._positions = row.positions
         self._seen = row.seen
         self._next = row.positions
 
     def begin(self) -> Tensor:
-        """Read the prompts: (E, V) float32 logits of what follows each."""
-        queries = self._leaves - self._first
-        logits = self._read(self._inputs, self._positions[self._first :], logits_at=queries)
+        """Read the prompts: (E, V) float32 logits of what follows each, in the tree's order."""
+        first = self._row.first
+        queries = self._leaves - first
+        with tree_attention(self._row) if self._on_cpu else nullcontext():
+            logits = self._read(self._inputs, self._positions[first:], logits_at=queries)
         self._seen = self._seen[queries]
         self._next = self._positions[self._leaves] + 1
         return logits
@@ -99,8 +109,16 @@ class GrowingTree:
         self._seen = torch.cat([self._seen, own], dim=1)
         self._positions = torch.cat([self._positions, positions])
         self._next = positions + 1
+        self._blocks = [self._blocks[parent] for parent in growth.parents]
         tokens = torch.tensor([growth.tokens], device=self._device)
-        return self._read({"input_ids": tokens}, positions, logits_at=0)
+        with self._by_blocks() if self._on_cpu else nullcontext():
+            return self._read({"input_ids": tokens}, positions, logits_at=0)
+
+    def _by_blocks(self) -> block_attention:
+        """Branches from the same part of the tree look at their own keys, not at all of the row."""
+        sizes = [len(list(members)) for _, members in groupby(self._blocks)]
+        seen = [rows.any(dim=0).nonzero().squeeze(1) for rows in self._seen.split(sizes)]
+        return block_attention(sizes, seen, keys=self._seen.shape[1])
 
     def _read(
         self, inputs: dict[str, Tensor], positions: Tensor, *, logits_at: Tensor | int
