@@ -1,0 +1,114 @@
+"""Token trees as rectangles for a forward pass, and the loss at their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+from tunelab.tokentree import TokenTree
+from tunelab.tokentree.tree import NO_PARENT
+
+# Shapes: B trees of a pass, N tokens of its longest, T targets.
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """Trees side by side, padded on the right."""
+
+    tokens: Tensor
+    """(B, N) int64."""
+    positions: Tensor
+    """(B, N) int64."""
+    mask: Tensor
+    """(B, 1, N, N) float32, added to the attention scores."""
+    before: Tensor
+    """(T,) place, in the flattened rectangle, of the token before each target."""
+    targets: Tensor
+    """(T,) the target tokens."""
+    weights: Tensor
+    """(T,) of each target in the loss."""
+    answers: Tensor
+    """(T,) whether a target is part of an answer, rather than its end or other text."""
+
+
+def cut(trees: Sequence[TokenTree], *, tokens: int) -> list[list[TokenTree]]:
+    """Trees of like size together, at most so many tokens with padding."""
+    passes: list[list[TokenTree]] = []
+    longest = 0
+    for tree in sorted(trees, key=len, reverse=True):
+        if passes and (len(passes[-1]) + 1) * longest <= tokens:
+            passes[-1].append(tree)
+        else:
+            passes.append([tree])
+            longest = len(tree)
+    return passes
+
+
+def lay_out(
+    trees: Sequence[TokenTree], *, pad: int, text_share: float, text_weight: float, seed: int
+) -> Rectangle:
+    """Pad trees to a rectangle.
+
+    Args:
+        text_share: share of the other tokens that are learned too.
+        text_weight: their weight in the loss, for each.
+        seed: which of them.
+    """
+    longest = max(len(tree) for tree in trees)
+    shape = (len(trees), longest)
+    tokens = np.full(shape, pad)
+    positions = np.zeros(shape, dtype=np.int64)
+    ends = np.tile(np.arange(1, longest + 1), (len(trees), 1))
+    before: list[np.ndarray] = []
+    places: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    answers: list[np.ndarray] = []
+    chance = np.random.default_rng(seed)
+    for row, tree in enumerate(trees):
+        size = len(tree)
+        tokens[row, :size] = tree.tokens
+        positions[row, :size] = tree.positions
+        ends[row, :size] = tree.ends
+        weight = tree.weights.astype(np.float64)
+        weight[(weight == 0) & (chance.random(size) < text_share)] = text_weight
+        chosen = np.flatnonzero((weight > 0) & (tree.parents != NO_PARENT))
+        answer = tree.weights > 0
+        answer[tree.leaves] = False
+        before.append(tree.parents[chosen] + row * longest)
+        places.append(tree.tokens[chosen])
+        weights.append(weight[chosen])
+        answers.append(answer[chosen])
+    place = np.arange(longest)
+    seen = (place[None, None, :] <= place[None, :, None]) & (
+        place[None, :, None] < ends[:, None, :]
+    )
+    mask = np.where(seen, 0.0, np.finfo(np.float32).min).astype(np.float32)
+    return Rectangle(
+        tokens=torch.from_numpy(tokens),
+        positions=torch.from_numpy(positions),
+        mask=torch.from_numpy(mask)[:, None],
+        before=torch.from_numpy(np.concatenate(before)),
+        targets=torch.from_numpy(np.concatenate(places)),
+        weights=torch.from_numpy(np.concatenate(weights)).float(),
+        answers=torch.from_numpy(np.concatenate(answers)),
+    )
+
+
+def losses(model: LlamaForCausalLM, rows: Rectangle) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of every target, (T,) float32, and whether it is the likeliest token."""
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model.model(
+            input_ids=rows.tokens,
+            attention_mask=rows.mask.to(torch.bfloat16),
+            position_ids=rows.positions,
+            use_cache=False,
+        ).last_hidden_state
+        logits = model.lm_head(hidden.flatten(0, 1)[rows.before]).float()
+    right = logits.detach().argmax(-1) == rows.targets
+    return F.cross_entropy(logits, rows.targets, reduction="none"), right

@@ -1,0 +1,125 @@
+"""Names and values for the pretraining text; none of them is a name of `reading`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from tunelab.data.reading.draw import Draw
+from tunelab.data.reading.names import words
+
+_SORTS = (
+    "region", "place", "surname", "river", "vessel", "emblem", "feminine", "masculine",
+)  # fmt: skip
+
+
+@cache
+def reading_names() -> frozenset[str]:
+    """Every name of `reading`, those of its training and those held out."""
+    return frozenset(word for sort in _SORTS for new in (False, True) for _, word in words(sort, new=new))
+
+
+@cache
+def _lists() -> Mapping[str, tuple[str, ...]]:
+    text = (Path(__file__).parent / "names.toml").read_text("utf-8")
+    table = tomllib.loads(text)
+    return {
+        sort: tuple(dict.fromkeys(word for word in listed if word == "" or word not in reading_names()))
+        for sort, listed in table.items()
+    }
+
+
+class Naming:
+    """Makes the names and values of one document, all different."""
+
+    def __init__(self, draw: Draw, *, coined: float) -> None:
+        """`coined`: how often a name is made of syllables rather than taken from the lists."""
+        self._draw = draw
+        self._coined = coined
+        self._used: set[str] = set()
+
+    def name(self, form: str) -> str:
+        """A name for an entity; `form` as in the kinds of lexicon.toml."""
+        return self._fresh(f"entity {form}")
+
+    def value(self, sort: str) -> str:
+        """A value of a sort."""
+        return self._fresh(sort)
+
+    def _fresh(self, sort: str) -> str:
+        while True:
+            text = self._make(sort)
+            core = text.removeprefix("the ").removeprefix("Mount ").split()[0].casefold()
+            if core not in self._used and text not in reading_names():
+                self._used.add(core)
+                return text
+
+    def _make(self, sort: str) -> str:
+        draw = self._draw
+        match sort.split():
+            case ["year"]:
+                return str(1500 + draw.below(500))
+            case ["count"]:
+                return _amount(draw)
+            case ["metres"]:
+                return f"{_amount(draw)} {draw.pick(('metres', 'feet', 'yards', 'paces', 'miles'))}"
+            case ["money"]:
+                return f"{_amount(draw)} {draw.pick(('crowns', 'pounds', 'florins', 'ducats', 'marks'))}"
+            case ["person"] | ["entity", "person"]:
+                first = self._word("first_m" if draw.chance(0.5) else "first_f")
+                return f"{first} {self._word('surname')}"
+            case ["place"]:
+                return self._place()
+            case ["river"]:
+                return f"the {self._word_coined()}"
+            case ["prize"]:
+                return f"the {self._word('surname')} {self._pick('prize_tail')}"
+            case ["house"]:
+                return f"{self._place()} House"
+            case ["entity", "titled", tail]:
+                return f"the {self._pick('adjective')} {self._pick('thing')} {tail}"
+            case ["entity", "placed", tail]:
+                return f"{self._place()} {tail}"
+            case ["entity", "Mount"]:
+                return f"Mount {self._word('surname')}"
+            case ["entity", "surnamed", tail]:
+                return f"{self._word('surname')} {tail}"
+            case ["entity", "emblem"]:
+                return f"{self._pick('adjective')} {self._pick('thing')}"
+            case ["entity", "the", "emblem"]:
+                return f"the {self._pick('adjective')} {self._pick('thing')}"
+            case ["entity", "the", "coined"]:
+                return f"the {self._word_coined()}"
+            case ["entity", "coined", *tail]:
+                return " ".join([self._word_coined(), *tail])
+            case _:
+                return self._pick(sort)
+
+    def _pick(self, sort: str) -> str:
+        return self._draw.pick(_lists()[sort])
+
+    def _word(self, sort: str) -> str:
+        return self._word_coined() if self._draw.chance(self._coined) else self._pick(sort)
+
+    def _place(self) -> str:
+        if self._draw.chance(self._coined):
+            return self._word_coined() + self._draw.pick(("", self._pick("place_tail")))
+        return self._pick("place_head") + self._pick("place_tail")
+
+    def _word_coined(self) -> str:
+        syllables = 2 + self._draw.chance(0.3)
+        parts = [self._pick("onset") + self._pick("vowel") for _ in range(syllables)]
+        return ("".join(parts) + self._pick("coda")).capitalize()
+
+
+def _amount(draw: Draw) -> str:
+    """A number up to a few thousand, or a large round one."""
+    match draw.below(4):
+        case 0:
+            return f"{10 * (100 + draw.below(900)):,}"
+        case 1:
+            return f"{100 * (100 + draw.below(900)):,}"
+        case _:
+            return str(2 + draw.below(998))

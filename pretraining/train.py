@@ -1,0 +1,163 @@
+"""The pretraining run: goes on from its last checkpoint, whatever stopped it.
+
+A step's text depends on the seed and the step's number alone, so nothing but weights, optimiser
+state and the curriculum's progress is stored; every file is written aside and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from pretraining.batch import cut, lay_out, losses
+from pretraining.curriculum import FACTS, Progress, lesson
+from pretraining.start import configuration, first_model
+from pretraining.vocabulary import train_tokenizer
+
+SEED = 0
+RATE = 1.5e-3
+WARMUP = 60
+TOKENS = 3072
+"""Of a step."""
+_PASS = 1536
+"""Of a forward pass, with padding."""
+_TEXT_SHARE, _TEXT_WEIGHT = 0.15, 0.3
+_AVERAGE = 0.995
+"""How slowly the averaged weights, which are exported, follow the trained ones."""
+_SAVE_EVERY, _TELL_EVERY = 100, 10
+
+
+def pretrain(folder: Path, *, steps: int) -> None:
+    """Train until step `steps`, from the checkpoint in `folder` if there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = prepare_tokenizer(folder)
+    model = first_model(tokenizer, seed=SEED)
+    weights = dict(model.named_parameters())
+    average = {name: weight.detach().clone() for name, weight in weights.items()}
+    optimizer = torch.optim.AdamW(
+        _groups(weights), lr=RATE, betas=(0.9, 0.97), eps=1e-9, fused=True
+    )
+    step, progress = _load(folder, weights, average, optimizer)
+    model.train()
+    began, told = time.perf_counter(), step
+    while step < steps:
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * min(1.0, (step + 1) / WARMUP)
+        trees = lesson(f"tiny {SEED} {step}", level=progress.level, tokens=TOKENS, tokenizer=tokenizer)
+        passes = [
+            (part, known)
+            for group, known in ((trees.present, True), (trees.others, False))
+            for part in cut(group, tokens=_PASS)
+        ]
+        rectangles = [
+            (lay_out(part, pad=2, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=step), known)
+            for part, known in passes
+        ]
+        total = sum(float(rows.weights.sum()) for rows, _ in rectangles)
+        loss, right, asked = 0.0, 0, 0
+        for rows, known in rectangles:
+            each, hit = losses(model, rows)
+            part = (each * rows.weights).sum() / total
+            part.backward()
+            loss += part.item()
+            if known:
+                right += int((hit & rows.answers).sum())
+                asked += int(rows.answers.sum())
+        norm = float(torch.nn.utils.clip_grad_norm_(weights.values(), 1.0))
+        if not math.isfinite(norm):
+            raise ArithmeticError(f"step {step}: the gradient is not finite")
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        decay = min(_AVERAGE, (step + 1) / (step + 10))
+        torch._foreach_lerp_(list(average.values()), [w.detach() for w in weights.values()], 1 - decay)
+        step += 1
+        facts = FACTS[progress.level]
+        progress.learn(right / asked)
+        if step % _TELL_EVERY == 0:
+            pace = (time.perf_counter() - began) / (step - told)
+            _tell(folder, step=step, facts=facts, loss=loss, right=right / asked,
+                  mean=progress.right, norm=norm, seconds=pace)  # fmt: skip
+            began, told = time.perf_counter(), step
+        if step % _SAVE_EVERY == 0 or step == steps:
+            _save(folder, step, progress, weights, average, optimizer)
+
+
+def prepare_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer in `folder`, trained if it is not there yet."""
+    place = folder / "tokenizer"
+    if not (place / "tokenizer.json").exists():
+        train_tokenizer(seed=SEED).save_pretrained(place)
+    return PreTrainedTokenizerFast.from_pretrained(place)
+
+
+def load_average(folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[LlamaForCausalLM, dict[str, str]]:
+    """The averaged model of the last checkpoint, and what the checkpoint says of itself."""
+    model = LlamaForCausalLM(configuration(tokenizer))
+    stored = load_file(folder / "checkpoint.safetensors")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(stored[f"average/{name}"])
+    with safe_open(folder / "checkpoint.safetensors", "pt") as file:
+        return model, file.metadata()
+
+
+def _groups(weights: dict[str, torch.nn.Parameter]) -> list[dict[str, object]]:
+    inner = [w for n, w in weights.items() if w.ndim == 2 and "embed" not in n]
+    outer = [w for n, w in weights.items() if w.ndim != 2 or "embed" in n]
+    return [{"params": inner, "weight_decay": 0.02}, {"params": outer, "weight_decay": 0.0}]
+
+
+def _save(
+    folder: Path,
+    step: int,
+    progress: Progress,
+    weights: dict[str, torch.nn.Parameter],
+    average: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    tensors = {f"weight/{name}": weight.detach() for name, weight in weights.items()}
+    tensors |= {f"average/{name}": weight for name, weight in average.items()}
+    for name, weight in weights.items():
+        state = optimizer.state[weight]
+        tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq", "step")}
+    aside = folder / "checkpoint.part"
+    said = {"step": str(step), "progress": json.dumps(asdict(progress))}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, said)
+    aside.replace(folder / "checkpoint.safetensors")
+
+
+def _load(
+    folder: Path,
+    weights: dict[str, torch.nn.Parameter],
+    average: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> tuple[int, Progress]:
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return 0, Progress()
+    stored = load_file(path)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(stored[f"weight/{name}"])
+            average[name].copy_(stored[f"average/{name}"])
+            optimizer.state[weight] = {
+                key: stored[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+            }
+    with safe_open(path, "pt") as file:
+        said = file.metadata()
+    return int(said["step"]), Progress(**json.loads(said["progress"]))
+
+
+def _tell(folder: Path, **said: float) -> None:
+    line = json.dumps({name: round(value, 4) for name, value in said.items()})
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(line + "\n")
+    print(line, flush=True)
