@@ -31,8 +31,8 @@ demo: $(VENV)/.run           ## full, LoRA and head tuning compared on the gener
 	$(BIN)/tunelab demo --out $(OUT)/demo
 
 check: $(VENV)/.test         ## formatting, lint, types, layers
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks pretraining
+	$(BIN)/ruff check src tests benchmarks pretraining
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
@@ -46,8 +46,8 @@ bench: $(VENV)/.test         ## print the speed figures that docs/results quotes
 	$(BIN)/python -m benchmarks
 
 format: $(VENV)/.test        ## format and mend what can be mended
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks pretraining
+	$(BIN)/ruff check --fix src tests benchmarks pretraining
 
 clean:                       ## remove what the targets made
 	rm -rf $(VENV) $(OUT) .pytest_cache .ruff_cache .hypothesis

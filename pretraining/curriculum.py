@@ -17,11 +17,11 @@ from tunelab.tokentree import TokenTree, build_tree
 
 FACTS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
 """Facts a paragraph, level by level."""
-MASTERED = 0.88
+MASTERED = 0.82
 """Share of answer tokens that are right, at which a level is done."""
 _MEMORY = 0.95
 """How slowly the running share forgets."""
-_LEAST = 60
+_LEAST = 40
 """Steps on a level before it can be done."""
 
 
@@ -52,9 +52,7 @@ class Lesson:
     others: list[TokenTree]
 
 
-def lesson(
-    seed: str, *, level: int, tokens: int, tokenizer: PreTrainedTokenizerBase
-) -> Lesson:
+def lesson(seed: str, *, level: int, tokens: int, tokenizer: PreTrainedTokenizerBase) -> Lesson:
     """The trees of a step, about `tokens` tokens of them: most of this level, some easier."""
     draw = Draw(seed)
     present: list[TokenTree] = []
@@ -81,9 +79,7 @@ def story_tree(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) ->
     return build_tree(encode(sheet, tokenizer))
 
 
-def _other(
-    choice: int, draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase
-) -> TokenTree:
+def _other(choice: int, draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
     if choice < 16 and level > 0:
         return story_tree(draw, level=draw.below(level), tokenizer=tokenizer)
     if choice < 18:

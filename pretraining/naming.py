@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from tunelab.data.reading.draw import Draw
@@ -14,11 +15,16 @@ _SORTS = (
     "region", "place", "surname", "river", "vessel", "emblem", "feminine", "masculine",
 )  # fmt: skip
 
+_LENGTHS = ("metres", "feet", "yards", "paces", "miles")
+_COINS = ("crowns", "pounds", "florins", "ducats", "marks")
+
 
 @cache
 def reading_names() -> frozenset[str]:
     """Every name of `reading`, those of its training and those held out."""
-    return frozenset(word for sort in _SORTS for new in (False, True) for _, word in words(sort, new=new))
+    return frozenset(
+        word for sort in _SORTS for new in (False, True) for _, word in words(sort, new=new)
+    )
 
 
 @cache
@@ -26,7 +32,9 @@ def _lists() -> Mapping[str, tuple[str, ...]]:
     text = (Path(__file__).parent / "names.toml").read_text("utf-8")
     table = tomllib.loads(text)
     return {
-        sort: tuple(dict.fromkeys(word for word in listed if word == "" or word not in reading_names()))
+        sort: tuple(
+            dict.fromkeys(word for word in listed if word == "" or word not in reading_names())
+        )
         for sort, listed in table.items()
     }
 
@@ -52,7 +60,7 @@ class Naming:
         while True:
             text = self._make(sort)
             core = text.removeprefix("the ").removeprefix("Mount ").split()[0].casefold()
-            if core not in self._used and text not in reading_names():
+            if core not in self._used and not _of_reading(text):
                 self._used.add(core)
                 return text
 
@@ -64,9 +72,9 @@ class Naming:
             case ["count"]:
                 return _amount(draw)
             case ["metres"]:
-                return f"{_amount(draw)} {draw.pick(('metres', 'feet', 'yards', 'paces', 'miles'))}"
+                return f"{_amount(draw)} {draw.pick(_LENGTHS)}"
             case ["money"]:
-                return f"{_amount(draw)} {draw.pick(('crowns', 'pounds', 'florins', 'ducats', 'marks'))}"
+                return f"{_amount(draw)} {draw.pick(_COINS)}"
             case ["person"] | ["entity", "person"]:
                 first = self._word("first_m" if draw.chance(0.5) else "first_f")
                 return f"{first} {self._word('surname')}"
@@ -112,6 +120,13 @@ class Naming:
         syllables = 2 + self._draw.chance(0.3)
         parts = [self._pick("onset") + self._pick("vowel") for _ in range(syllables)]
         return ("".join(parts) + self._pick("coda")).capitalize()
+
+
+def _of_reading(text: str) -> bool:
+    """Whether a name of `reading` is a word of the text, or two."""
+    parts = text.split()
+    pairs = (" ".join(pair) for pair in pairwise(parts))
+    return not reading_names().isdisjoint((*parts, *pairs))
 
 
 def _amount(draw: Draw) -> str:

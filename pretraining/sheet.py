@@ -21,7 +21,8 @@ _ASKED = (
     ("\n{} ", "{}", "."), ("\nQ: {} A:", " {}", "\n"), ("\n- {}", " {}", "\n"),
     ("\n{} [", "{}", "]"), ('\n{} "', "{}", '"'), ("\n{} (", "{}", ")"), ("\n{} ->", " {}", ";"),
     ("\n{}=", "{}", "\n"), (" | {} |", " {}", " |"), ("\n* {}:", "{}", "\n"),
-    ("\n{}\t", "{}", "\n"), ("\n{} '", "{}", "'"), ("\n{} It was", " {}", "."), ("\n{} /", "{}", "/"),
+    ("\n{}\t", "{}", "\n"), ("\n{} '", "{}", "'"), ("\n{} It was", " {}", "."),
+    ("\n{} /", "{}", "/"),
 )  # fmt: skip
 """What stands before the question and behind it, the answer, its end."""
 
@@ -74,19 +75,26 @@ def list_sheet(draw: Draw, *, facts: int, coined: float) -> Sheet:
     sort = draw.pick(("person", "place", "year", "count", "goods", "animal", "prize"))
     form = draw.pick(("person", "coined", "the emblem", "placed School"))
     rows = [(naming.name(form), naming.value(sort)) for _ in range(facts)]
-    colon, between = draw.pick(((": ", "; "), (" = ", "\n"), (" - ", ", "), (" | ", "\n"), (", ", ". ")))
+    colon, between = draw.pick(
+        ((": ", "; "), (" = ", "\n"), (" - ", ", "), (" | ", "\n"), (", ", ". "))
+    )
     listed = between.join(f"{name}{colon}{value}" for name, value in rows)
-    mark = draw.pick(("\n", "\n\n", "\nAgain: ", " // "))
+    mark = draw.pick(("\n", "\nAgain: ", " // "))
     return Sheet(
         f"{listed}{mark}",
-        tuple(Branch(f"{name}{colon.rstrip()}", f" {value}", "\n") for name, value in draw.shuffled(rows)),
+        tuple(
+            Branch(f"{name}{colon.rstrip()}", f" {value}", "\n")
+            for name, value in draw.shuffled(rows)
+        ),
     )
 
 
 def _branch(question: Question, layout: tuple[str, str, str], nothing: str) -> Branch:
     prompt, answer, end = layout
     return Branch(
-        prompt.format(question.text).rstrip(" ") if answer.startswith(" ") else prompt.format(question.text),
+        prompt.format(question.text).rstrip(" ")
+        if answer.startswith(" ")
+        else prompt.format(question.text),
         answer.format(question.answer or nothing),
         end,
     )
@@ -112,6 +120,4 @@ def echo(draw: Draw, *, length: int, ids: Sequence[int], bos: int) -> EncodedExa
     told = (bos, *tokens)
     begin = draw.below(length - 1)
     again = tokens[begin:]
-    return EncodedExample(
-        (*told, *again), (*[False] * (len(told) + 1), *[True] * (len(again) - 1))
-    )
+    return EncodedExample((*told, *again), (*[False] * (len(told) + 1), *[True] * (len(again) - 1)))

@@ -122,7 +122,7 @@ def _look_back(attention: LlamaAttention, written: Tensor, draws: torch.Generato
         sharp = head < len(_BACK)
         distance = _BACK[head] if sharp else 4 * (head - len(_BACK) + 1)
         used = slice(0, 5) if sharp else slice(3, 9)
-        strength = 3.4 if sharp else 1.6
+        strength = 4.5 if sharp else 2.0
         query[head], key[head] = 0.0, 0.0
         key[head, :half, 0][used] = strength / _CONSTANT
         query[head, :half, 0][used] = strength / _CONSTANT * torch.cos(turns * distance)[used]
@@ -132,9 +132,7 @@ def _look_back(attention: LlamaAttention, written: Tensor, draws: torch.Generato
     attention.o_proj.weight.copy_(0.6 * written)
 
 
-def _look_alike(
-    attention: LlamaAttention, first: LlamaAttention, draws: torch.Generator
-) -> None:
+def _look_alike(attention: LlamaAttention, first: LlamaAttention, draws: torch.Generator) -> None:
     """Heads that find what resembles, and copy it; the first three find what comes after it."""
     heads, features = attention.config.num_attention_heads, attention.head_dim
     value = _orthogonal(attention.v_proj.weight.shape[0], draws)
@@ -142,15 +140,15 @@ def _look_alike(
     attention.o_proj.weight.copy_(0.5 * value.T)
     for head in range(heads):
         rows = slice(head * features, (head + 1) * features)
-        alike = 0.75 * _orthogonal(attention.q_proj.weight.shape[0], draws)[rows]
+        alike = 0.6 * _orthogonal(attention.q_proj.weight.shape[0], draws)[rows]
         attention.q_proj.weight[rows] = alike
         attention.k_proj.weight[rows] = alike
     # The first head of the first layer writes the content of the token before: read it there.
     read, write = first.v_proj.weight[:features], first.o_proj.weight[:, :features]
     for head in range(2):
         rows = slice(head * features, (head + 1) * features)
-        attention.q_proj.weight[rows] = 2.0 * read
-        attention.k_proj.weight[rows] = 2.0 * write.T
+        attention.q_proj.weight[rows] = 2.6 * read
+        attention.k_proj.weight[rows] = 2.6 * write.T
 
 
 def _orthogonal(size: int, draws: torch.Generator) -> Tensor:

@@ -105,7 +105,9 @@ class _Teller:
                 sentences.append(self._one(fact, before))
             before = fact.entity
             if len(self._facts) > 3 and draw.chance(0.05):
-                sentences.append(draw.pick(lexicon()["fillers"]).replace("{E}", self._names[before]))
+                sentences.append(
+                    draw.pick(lexicon()["fillers"]).replace("{E}", self._names[before])
+                )
         return " ".join(f"{one[0].upper()}{one[1:]}." for one in sentences)
 
     def _one(self, fact: _Fact, before: int | None) -> str:
@@ -124,7 +126,9 @@ class _Teller:
 
     def _contrast(self, first: _Fact, second: _Fact) -> str:
         one, other = self._names[first.entity], self._names[second.entity]
-        joint = self._draw.pick(("; {B}, however,", ", and {B}", "; {B}, on the other hand,", ", though {B}"))
+        joint = self._draw.pick(
+            ("; {B}, however,", ", and {B}", "; {B}, on the other hand,", ", though {B}")
+        )
         return f"{one} {self._phrase(first)}{joint.replace('{B}', other)} {self._phrase(second)}"
 
     def _phrase(self, fact: _Fact) -> str:

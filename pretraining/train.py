@@ -51,14 +51,19 @@ def pretrain(folder: Path, *, steps: int) -> None:
     while step < steps:
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / WARMUP)
-        trees = lesson(f"tiny {SEED} {step}", level=progress.level, tokens=TOKENS, tokenizer=tokenizer)
+        trees = lesson(
+            f"tiny {SEED} {step}", level=progress.level, tokens=TOKENS, tokenizer=tokenizer
+        )
         passes = [
             (part, known)
             for group, known in ((trees.present, True), (trees.others, False))
             for part in cut(group, tokens=_PASS)
         ]
         rectangles = [
-            (lay_out(part, pad=2, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=step), known)
+            (
+                lay_out(part, pad=2, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=step),
+                known,
+            )
             for part, known in passes
         ]
         total = sum(float(rows.weights.sum()) for rows, _ in rectangles)
@@ -77,7 +82,9 @@ def pretrain(folder: Path, *, steps: int) -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         decay = min(_AVERAGE, (step + 1) / (step + 10))
-        torch._foreach_lerp_(list(average.values()), [w.detach() for w in weights.values()], 1 - decay)
+        torch._foreach_lerp_(
+            list(average.values()), [w.detach() for w in weights.values()], 1 - decay
+        )
         step += 1
         facts = FACTS[progress.level]
         progress.learn(right / asked)
@@ -98,7 +105,9 @@ def prepare_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(place)
 
 
-def load_average(folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[LlamaForCausalLM, dict[str, str]]:
+def load_average(
+    folder: Path, tokenizer: PreTrainedTokenizerBase
+) -> tuple[LlamaForCausalLM, dict[str, str]]:
     """The averaged model of the last checkpoint, and what the checkpoint says of itself."""
     model = LlamaForCausalLM(configuration(tokenizer))
     stored = load_file(folder / "checkpoint.safetensors")

@@ -100,9 +100,8 @@ def held_out_wordings() -> frozenset[str]:
 
 
 def plain(template: str) -> str:
-    """A wording with nameless slots, without case and closing mark, to compare it with others."""
-    text = re.sub(r"\{\w*\}", "_", template).casefold().strip(" ?.")
-    return re.sub(r"^_ ", "", text) if not text.endswith("?") else text
+    """A wording with nameless slots, without subject, case and closing mark, to compare it."""
+    return re.sub(r"\{\w*\}", "_", template).casefold().strip(" ?.").removeprefix("_ ")
 
 
 def _without(relation: Relation, unwanted: frozenset[str]) -> Relation:
@@ -158,7 +157,10 @@ def _doer(
             f"What was the {agent} of {{E}} called?", f"Whom did {{E}} have as {agent}?",
         ]  # fmt: skip
     for event in events:
-        says += [f"the {event} of {{E}} was the work of {{V}}", f"{{V}} saw to the {event} of {{E}}"]
+        says += [
+            f"the {event} of {{E}} was the work of {{V}}",
+            f"{{V}} saw to the {event} of {{E}}",
+        ]
         asks += [f"Whose work was the {event} of {{E}}?", f"Who saw to the {event} of {{E}}?"]
     return Relation("person", tuple(phrases), tuple(says), tuple(asks), people)
 
@@ -186,7 +188,8 @@ def _time(
         phrases += [f"saw its {event} in {{V}}" if not people else f"had a {event} in {{V}}"]
         asks += [
             f"When did the {event} of {{E}} take place?", f"When was the {event} of {{E}}?",
-            f"What was the year of {{E}}'s {event}?", f"In which year did the {event} of {{E}} fall?",
+            f"What was the year of {{E}}'s {event}?",
+            f"In which year did the {event} of {{E}} fall?",
         ]  # fmt: skip
     return Relation("year", tuple(phrases), tuple(says), tuple(asks), people)
 

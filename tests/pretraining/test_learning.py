@@ -1,0 +1,120 @@
+"""What is learned of a sheet, the curriculum, and a run that goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from pretraining.batch import cut, lay_out, losses
+from pretraining.curriculum import FACTS, Progress, lesson, story_tree
+from pretraining.sheet import encode, story_sheet
+from pretraining.start import first_model
+from safetensors.torch import load_file
+from tests.pretraining.small import small_tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from pretraining import train
+from tunelab.data.reading.draw import Draw
+from tunelab.prompts.encoded import EncodedExample
+from tunelab.tokentree import build_tree
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Iterator[PreTrainedTokenizerFast]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield small_tokenizer(patch)
+
+
+def test_targets_are_the_answer_and_its_end(tokenizer: PreTrainedTokenizerFast) -> None:
+    for number in range(40):
+        sheet = story_sheet(Draw(f"a {number}"), facts=3, coined=0.3, untold=0.2)
+        for branch, example in zip(sheet.branches, encode(sheet, tokenizer), strict=True):
+            chosen = [i for i, target in zip(example.ids, example.targets, strict=True) if target]
+            text = tokenizer.decode(chosen)
+            assert text.endswith(branch.answer + branch.end), "nothing of the answer is missed"
+            assert len(text) - len(branch.answer + branch.end) <= 2, "a quote, at most, with it"
+
+
+def test_a_rectangle_of_trees_loses_what_single_examples_lose(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    model = first_model(tokenizer, seed=0).eval()
+    examples = encode(story_sheet(Draw("b"), facts=3, coined=0.3, untold=0.0), tokenizer)
+    other = encode(story_sheet(Draw("c"), facts=1, coined=0.3, untold=0.0), tokenizer)
+
+    def total(groups: list[list[EncodedExample]]) -> float:
+        trees = [build_tree(group) for group in groups]
+        rows = lay_out(trees, pad=2, text_share=0.0, text_weight=0.0, seed=0)
+        each, _ = losses(model, rows)
+        return float((each * rows.weights).sum())
+
+    with torch.no_grad():
+        alone = sum(total([[example]]) for example in (*examples, *other))
+        assert total([examples, other]) == pytest.approx(alone, rel=2e-3)
+
+
+def test_a_cut_keeps_every_tree_and_its_limit(tokenizer: PreTrainedTokenizerFast) -> None:
+    trees = [story_tree(Draw(f"d {n}"), level=n % 3, tokenizer=tokenizer) for n in range(12)]
+    parts = cut(trees, tokens=600)
+    assert sorted(map(id, trees)) == sorted(id(tree) for part in parts for tree in part)
+    for part in parts:
+        assert len(part) == 1 or len(part) * max(map(len, part)) <= 600
+
+
+def test_a_level_is_left_when_it_is_mastered_and_not_before() -> None:
+    progress = Progress()
+    for _ in range(300):
+        progress.learn(0.8)
+    assert progress.level == 0
+    for _ in range(300):
+        progress.learn(0.95)
+    assert 1 <= progress.level < len(FACTS)
+    for _ in range(3000):
+        progress.learn(1.0)
+    assert progress.level == len(FACTS) - 1
+
+
+def test_a_lesson_is_fixed_by_its_seed(tokenizer: PreTrainedTokenizerFast) -> None:
+    def tokens(seed: str) -> list[list[int]]:
+        made = lesson(seed, level=2, tokens=900, tokenizer=tokenizer)
+        return [tree.tokens.tolist() for tree in (*made.present, *made.others)]
+
+    assert tokens("e") == tokens("e") != tokens("f")
+
+
+def test_the_first_layer_looks_back_and_the_next_looks_for_what_came_after(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    model = first_model(tokenizer, seed=0).eval()
+    model.set_attn_implementation("eager")
+    ids = torch.randint(6, 490, (1, 20), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        seen = model(torch.cat([ids, ids], 1), output_attentions=True).attentions
+    places = torch.arange(25, 39)
+    for distance in (1, 2, 3):
+        assert seen[0][0, distance - 1, places, places - distance].mean() > 0.5
+    assert seen[1][0, 0, places, places - 19].mean() > 5 / 40, "well above an even share"
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "TOKENS", 300)
+    monkeypatch.setattr(train, "_TELL_EVERY", 1)
+    for name in ("once", "twice"):
+        tokenizer.save_pretrained(tmp_path / name / "tokenizer")
+    train.pretrain(tmp_path / "once", steps=4)
+    train.pretrain(tmp_path / "twice", steps=2)
+    train.pretrain(tmp_path / "twice", steps=4)
+    once, twice = (load_file(tmp_path / n / "checkpoint.safetensors") for n in ("once", "twice"))
+    assert once.keys() == twice.keys()
+    for name, tensor in once.items():
+        torch.testing.assert_close(twice[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+    lines = (tmp_path / "twice" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+    model, said = train.load_average(tmp_path / "twice", tokenizer)
+    assert said["step"] == "4"
+    assert all(weight.isfinite().all() for weight in model.parameters())

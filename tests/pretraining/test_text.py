@@ -1,0 +1,78 @@
+"""The text that `tiny` is pretrained on: right, reproducible, and without what `reading` holds."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from pretraining.naming import reading_names
+from pretraining.sheet import MOST_QUESTIONS, list_sheet, story_sheet
+from pretraining.story import tell
+from pretraining.wording import held_out_wordings, plain, relations
+
+from tunelab.data.reading import generate
+from tunelab.data.reading.draw import Draw
+
+_STORIES = 300
+
+
+def test_answers_stand_in_the_paragraph_and_untold_ones_are_empty() -> None:
+    answered = 0
+    for number in range(_STORIES):
+        story = tell(Draw(f"a {number}"), facts=1 + number % 10, coined=0.3, untold=0.2)
+        for question in story.questions:
+            beginning = question.answer[:1].upper() + question.answer[1:]
+            assert question.answer in story.text or beginning in story.text
+            answered += bool(question.answer)
+    assert answered > _STORIES
+
+
+def test_a_story_is_fixed_by_its_seed_and_has_as_many_facts_as_asked_for() -> None:
+    def told(seed: str, facts: int) -> set[str]:
+        story = tell(Draw(seed), facts=facts, coined=0.3, untold=0.0)
+        assert story == tell(Draw(seed), facts=facts, coined=0.3, untold=0.0)
+        return {q.answer for q in story.questions}
+
+    assert told("b", 6) != told("c", 6)
+    for facts in (1, 4, 12):
+        assert sum(len(told(f"d {n}", facts)) for n in range(20)) >= 18 * facts
+
+
+def test_no_name_of_reading_occurs() -> None:
+    for number in range(_STORIES):
+        words = re.findall(r"\w+", tell(Draw(f"e {number}"), facts=8, coined=0.4, untold=0.1).text)
+        used = {*words, *(" ".join(pair) for pair in pairwise(words))}
+        assert used.isdisjoint(reading_names())
+
+
+def test_no_question_of_reading_and_no_held_out_statement_can_be_made() -> None:
+    unwanted = held_out_wordings()
+    assert plain("Who designed {E}?") in unwanted, "reading asks this, so the check has an object"
+    for relation in relations():
+        assert unwanted.isdisjoint(map(plain, (*relation.asks, *relation.phrases, *relation.says)))
+
+
+def test_paragraphs_of_reading_are_not_among_the_sheets() -> None:
+    document = generate("test", questions=200)
+    asked = {q["question"] for a in document["data"] for p in a["paragraphs"] for q in p["qas"]}
+    made = {
+        question.text
+        for number in range(_STORIES)
+        for question in tell(Draw(f"f {number}"), facts=8, coined=0.3, untold=0.0).questions
+    }
+    assert asked.isdisjoint(made)
+
+
+def test_an_answer_never_begins_a_line() -> None:
+    """So that the base does not answer behind a heading before it is tuned to."""
+    for number in range(_STORIES):
+        draw = Draw(f"g {number}")
+        sheets = (
+            story_sheet(draw, facts=5, coined=0.3, untold=0.1),
+            list_sheet(draw, facts=5, coined=0.3),
+        )
+        for sheet in sheets:
+            assert 0 < len(sheet.branches) <= MOST_QUESTIONS
+            for branch in sheet.branches:
+                assert not branch.prompt.rstrip(" ").endswith("\n")
+                assert "###" not in sheet.beginning + branch.prompt
