@@ -29,7 +29,7 @@ from tunelab.tokentree.decoding import Decoding
 from tunelab.tokentree.generation import generate
 from tunelab.tokentree.tree import NO_PARENT
 
-_PASS = 1536
+_PASS = 2048
 """Tokens of a forward pass."""
 _GENERATED = 24
 """Tokens of an answer at most."""
@@ -57,6 +57,7 @@ def tune(
     optimizer = torch.optim.AdamW(
         model.parameters(), betas=(0.9, 0.97), weight_decay=0.0, fused=True
     )
+    model.set_attn_implementation("eager")
     model.train()
     seen, recent = 0, 0.0
     began = time.perf_counter()

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from pretraining.batch import cut, lay_out, losses
-from pretraining.curriculum import FACTS, Progress, lesson
+from pretraining.curriculum import FACTS, Lesson, Progress, lesson
 from pretraining.start import configuration, first_model
 from pretraining.vocabulary import train_tokenizer
 
@@ -27,7 +27,7 @@ RATE = 1.5e-3
 WARMUP = 60
 TOKENS = 3072
 """Of a step."""
-_PASS = 1536
+_PASS = 2048
 """Of a forward pass, with padding."""
 _TEXT_SHARE, _TEXT_WEIGHT = 0.15, 0.3
 _AVERAGE = 0.995
@@ -46,55 +46,54 @@ def pretrain(folder: Path, *, steps: int) -> None:
         _groups(weights), lr=RATE, betas=(0.9, 0.97), eps=1e-9, fused=True
     )
     step, progress = _load(folder, weights, average, optimizer)
+    model.set_attn_implementation("eager")  # short rows with masks: quicker on a CPU than sdpa
     model.train()
     began, told = time.perf_counter(), step
     while step < steps:
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / WARMUP)
+        facts = FACTS[progress.level]
         trees = lesson(
             f"tiny {SEED} {step}", level=progress.level, tokens=TOKENS, tokenizer=tokenizer
         )
-        passes = [
-            (part, known)
-            for group, known in ((trees.present, True), (trees.others, False))
-            for part in cut(group, tokens=_PASS)
-        ]
-        rectangles = [
-            (
-                lay_out(part, pad=2, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=step),
-                known,
-            )
-            for part, known in passes
-        ]
-        total = sum(float(rows.weights.sum()) for rows, _ in rectangles)
-        loss, right, asked = 0.0, 0, 0
-        for rows, known in rectangles:
-            each, hit = losses(model, rows)
-            part = (each * rows.weights).sum() / total
-            part.backward()
-            loss += part.item()
-            if known:
-                right += int((hit & rows.answers).sum())
-                asked += int(rows.answers.sum())
+        loss, right = _learn(model, trees, seed=step)
         norm = float(torch.nn.utils.clip_grad_norm_(weights.values(), 1.0))
         if not math.isfinite(norm):
             raise ArithmeticError(f"step {step}: the gradient is not finite")
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         decay = min(_AVERAGE, (step + 1) / (step + 10))
-        torch._foreach_lerp_(
-            list(average.values()), [w.detach() for w in weights.values()], 1 - decay
-        )
+        for name, weight in weights.items():
+            average[name].lerp_(weight.detach(), 1.0 - decay)
+        progress.learn(right)
         step += 1
-        facts = FACTS[progress.level]
-        progress.learn(right / asked)
         if step % _TELL_EVERY == 0:
             pace = (time.perf_counter() - began) / (step - told)
-            _tell(folder, step=step, facts=facts, loss=loss, right=right / asked,
+            _tell(folder, step=step, facts=facts, loss=loss, right=right,
                   mean=progress.right, norm=norm, seconds=pace)  # fmt: skip
             began, told = time.perf_counter(), step
         if step % _SAVE_EVERY == 0 or step == steps:
             _save(folder, step, progress, weights, average, optimizer)
+
+
+def _learn(model: LlamaForCausalLM, trees: Lesson, *, seed: int) -> tuple[float, float]:
+    """Gradients of the mean loss; returns it and the share of right answers on this level."""
+    rectangles = [
+        (lay_out(part, pad=0, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=seed), known)
+        for group, known in ((trees.present, True), (trees.others, False))
+        for part in cut(group, tokens=_PASS)
+    ]
+    weight = sum(float(rows.weights.sum()) for rows, _ in rectangles)
+    loss, right, asked = 0.0, 0, 0
+    for rows, known in rectangles:
+        each, hit = losses(model, rows)
+        mean = (each * rows.weights).sum() / weight
+        mean.backward()
+        loss += mean.item()
+        if known:
+            right += int((hit & rows.answers).sum())
+            asked += int(rows.answers.sum())
+    return loss, right / asked
 
 
 def prepare_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
