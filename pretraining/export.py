@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from transformers import GenerationConfig
 
 from pretraining.train import load_average, prepare_tokenizer
@@ -37,5 +36,5 @@ def export(folder: Path, *, to: Path) -> None:
         eos_token_id=model.config.eos_token_id,
         pad_token_id=model.config.pad_token_id,
     )
-    model.to(torch.bfloat16).save_pretrained(to)
+    model.bfloat16().save_pretrained(to)
     tokenizer.save_pretrained(to)

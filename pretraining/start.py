@@ -8,9 +8,11 @@ beside it. So the weights begin near the parts of that skill; every one of them 
 - In the first layer some heads look at the token before, the two before, and so on, and write
   what they find beside the token's own content. One coordinate of the residual stream is the
   same for all tokens; queries and keys made of it depend on the distance alone (RoPE).
+- The first layer's MLP turns the stream: what has been read is kept in a turned code, so that
+  a token does not announce itself as the next one, as tied embeddings would have it.
 - In the layers above queries and keys begin equal (what resembles attracts), and what is read
-  is written out as it is (W_o near the transpose of W_v): so attention copies. Some heads look
-  for the token whose predecessor is the present one (induction).
+  is written turned back, as the embedding of the next token: so attention copies. Half of the
+  heads look for the token whose predecessor is the present one (induction).
 """
 
 from __future__ import annotations
@@ -20,9 +22,13 @@ import math
 import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
-from transformers.models.llama.modeling_llama import LlamaAttention
+from transformers.models.llama.modeling_llama import (
+    LlamaAttention,
+    LlamaDecoderLayer,
+    LlamaMLP,
+)
 
-from pretraining.vocabulary import CONTEXT, SPECIAL
+from pretraining.vocabulary import BOS, CONTEXT, EOS, PAD, SPECIAL
 
 _SCALE = 0.3
 """Of an embedding's coordinates."""
@@ -32,6 +38,12 @@ _FINAL = 0.25
 """Gain of the last norm: keeps the logits of random tokens near one."""
 _BACK = (1, 2, 3)
 """Distances at which heads of the first layer look sharply."""
+_READ_BEFORE, _TURNED, _COPIED = 0.3, 1.2, 0.3
+"""How strongly the first layer writes what it reads, its MLP turns, and the others copy."""
+_ALIKE, _BEHIND = 0.6, 2.6
+"""Of the queries and keys that look for what resembles, and for what comes behind it."""
+_GATE = 3.0
+"""At which the MLP's gates stand open."""
 
 # Shapes: V tokens, D width, H heads, F features of a head.
 
@@ -49,10 +61,9 @@ def configuration(tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
         max_position_embeddings=CONTEXT,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="sdpa",
+        bos_token_id=SPECIAL.index(BOS),
+        eos_token_id=SPECIAL.index(EOS),
+        pad_token_id=SPECIAL.index(PAD),
     )
 
 
@@ -61,15 +72,23 @@ def first_model(tokenizer: PreTrainedTokenizerBase, *, seed: int) -> LlamaForCau
     torch.manual_seed(seed)
     model = LlamaForCausalLM(configuration(tokenizer))
     draws = torch.Generator().manual_seed(seed)
+    width = model.config.hidden_size
     with torch.no_grad():
         model.model.embed_tokens.weight.copy_(_embeddings(model.config, tokenizer, draws))
         model.model.norm.weight.fill_(_FINAL)
-        layers = [layer.self_attn for layer in model.model.layers]
-        written = _orthogonal(model.config.hidden_size, draws)
-        _look_back(layers[0], written, draws)
-        for attention in layers[1:]:
-            _look_alike(attention, layers[0], draws)
+        first, *others = (_parts(layer) for layer in model.model.layers)
+        turn = torch.eye(width)
+        turn[1:, 1:] = _orthogonal(width - 1, draws)
+        _look_back(first[0], draws)
+        _turn(first[1], turn, draws)
+        for attention, _ in others:
+            _look_alike(attention, first[0], turn, draws)
     return model
+
+
+def _parts(layer: torch.nn.Module) -> tuple[LlamaAttention, LlamaMLP]:
+    assert isinstance(layer, LlamaDecoderLayer)
+    return layer.self_attn, layer.mlp
 
 
 def _embeddings(
@@ -111,7 +130,7 @@ def _pieces(word: str) -> list[str]:
     return [*beginnings, *(marked[i : i + 4] for i in range(1, len(marked) - 4)), f"{marked}."]
 
 
-def _look_back(attention: LlamaAttention, written: Tensor, draws: torch.Generator) -> None:
+def _look_back(attention: LlamaAttention, draws: torch.Generator) -> None:
     """Heads that find tokens by their distance; what they read is written elsewhere."""
     heads, features = attention.config.num_attention_heads, attention.head_dim
     half = features // 2
@@ -127,28 +146,42 @@ def _look_back(attention: LlamaAttention, written: Tensor, draws: torch.Generato
         key[head, :half, 0][used] = strength / _CONSTANT
         query[head, :half, 0][used] = strength / _CONSTANT * torch.cos(turns * distance)[used]
         query[head, half:, 0][used] = -strength / _CONSTANT * torch.sin(turns * distance)[used]
-    value = _orthogonal(attention.v_proj.weight.shape[0], draws)
-    attention.v_proj.weight.copy_(0.6 * value)
-    attention.o_proj.weight.copy_(0.6 * written)
+    size = attention.v_proj.weight.shape[0]
+    attention.v_proj.weight.copy_(_orthogonal(size, draws))
+    attention.o_proj.weight.copy_(_READ_BEFORE * _orthogonal(size, draws))
 
 
-def _look_alike(attention: LlamaAttention, first: LlamaAttention, draws: torch.Generator) -> None:
-    """Heads that find what resembles, and copy it; the first three find what comes after it."""
+def _turn(mlp: LlamaMLP, turn: Tensor, draws: torch.Generator) -> None:
+    """Replaces what the stream holds, about, by its turned form."""
+    width = turn.shape[0]
+    mixed = _orthogonal(width, draws)
+    mlp.gate_proj.weight[:width] = 0.0
+    mlp.gate_proj.weight[:width, 0] = _GATE / _CONSTANT
+    mlp.up_proj.weight[:width] = mixed
+    opened = _GATE / (1.0 + math.exp(-_GATE))
+    mlp.down_proj.weight[:, :width] = (
+        _TURNED * _SCALE / opened * (turn - torch.eye(width)) @ mixed.T
+    )
+
+
+def _look_alike(
+    attention: LlamaAttention, first: LlamaAttention, turn: Tensor, draws: torch.Generator
+) -> None:
+    """Heads that find what resembles, or what comes behind it, and copy that."""
     heads, features = attention.config.num_attention_heads, attention.head_dim
-    value = _orthogonal(attention.v_proj.weight.shape[0], draws)
-    attention.v_proj.weight.copy_(0.5 * value)
-    attention.o_proj.weight.copy_(0.5 * value.T)
+    size = attention.v_proj.weight.shape[0]
+    value = _orthogonal(size, draws)
+    attention.v_proj.weight.copy_(value)
+    attention.o_proj.weight.copy_(_COPIED * turn.T @ value.T)
+    # The first head of the first layer writes what the token before is: there it is read.
+    read = first.v_proj.weight[:features] @ turn.T
+    write = first.o_proj.weight[:, :features].T @ turn.T / _READ_BEFORE
     for head in range(heads):
         rows = slice(head * features, (head + 1) * features)
-        alike = 0.6 * _orthogonal(attention.q_proj.weight.shape[0], draws)[rows]
-        attention.q_proj.weight[rows] = alike
-        attention.k_proj.weight[rows] = alike
-    # The first head of the first layer writes the content of the token before: read it there.
-    read, write = first.v_proj.weight[:features], first.o_proj.weight[:, :features]
-    for head in range(2):
-        rows = slice(head * features, (head + 1) * features)
-        attention.q_proj.weight[rows] = 2.6 * read
-        attention.k_proj.weight[rows] = 2.6 * write.T
+        alike = _ALIKE * _orthogonal(size, draws)[rows]
+        behind = head < heads // 2
+        attention.q_proj.weight[rows] = _BEHIND * read if behind else alike
+        attention.k_proj.weight[rows] = _BEHIND * write if behind else alike
 
 
 def _orthogonal(size: int, draws: torch.Generator) -> Tensor:

@@ -25,7 +25,7 @@ from pretraining.vocabulary import train_tokenizer
 SEED = 0
 RATE = 1.5e-3
 WARMUP = 60
-TOKENS = 3072
+TOKENS = 2048
 """Of a step."""
 _PASS = 2048
 """Of a forward pass, with padding."""

@@ -33,7 +33,7 @@ def test_targets_are_the_answer_and_its_end(tokenizer: PreTrainedTokenizerFast) 
         sheet = story_sheet(Draw(f"a {number}"), facts=3, coined=0.3, untold=0.2)
         for branch, example in zip(sheet.branches, encode(sheet, tokenizer), strict=True):
             chosen = [i for i, target in zip(example.ids, example.targets, strict=True) if target]
-            text = tokenizer.decode(chosen)
+            text = str(tokenizer.decode(chosen))
             assert text.endswith(branch.answer + branch.end), "nothing of the answer is missed"
             assert len(text) - len(branch.answer + branch.end) <= 2, "a quote, at most, with it"
 
