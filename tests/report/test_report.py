@@ -15,7 +15,7 @@ import yaml
 
 from tunelab.errors import RecordError, UsageError
 from tunelab.evaluation.scores import squad_scores
-from tunelab.recipe import digest, expand, labels, read_recipe
+from tunelab.recipe import digest, expand, labels, read_recipe, with_settings
 from tunelab.records import Cost, Manifest, Prediction, Proof, RunDirectory, Status
 from tunelab.report import compare_runs, write_report
 
@@ -165,6 +165,20 @@ def test_runs_of_another_recipe_are_left_out_and_counted(study: Path) -> None:
     assert report.study.left_out == 7
     assert all(not row.method.runs for row in report.rows)
     assert "3 missing" in (study / "table.md").read_text()
+
+
+def test_an_interrupted_run_with_searched_settings_stands_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = {"over": {"training.learning_rate": [1e-4, 1e-3]}, "trials": 2}
+    monkeypatch.setitem(RECIPE, "search", search)
+    writer = Writer(tmp_path / "out")
+    asked = writer.runs["full", 0]
+    writer.runs["full", 0] = with_settings(asked, {"training.learning_rate": 1e-3})
+    writer.write("full", 0, None, status="interrupted", message="Stopped.")
+    report = write_report(writer.out)
+    assert report.study.left_out == 0
+    assert [run.manifest.status for run in report.rows[0].method.runs] == ["interrupted"]
 
 
 def test_runs_on_other_items_are_refused_with_the_counts(tmp_path: Path) -> None:

@@ -1,6 +1,14 @@
 """What a user asks for: the schema, its YAML form, and the grid of runs that it describes."""
 
-from tunelab.recipe.grid import digest, expand, labels, trials, tuning_label, with_settings
+from tunelab.recipe.grid import (
+    digest,
+    expand,
+    labels,
+    setting,
+    trials,
+    tuning_label,
+    with_settings,
+)
 from tunelab.recipe.reading import dump, expand_variables, read_recipe, validate
 from tunelab.recipe.schema import (
     Evaluation,
@@ -42,6 +50,7 @@ __all__ = [
     "expand_variables",
     "labels",
     "read_recipe",
+    "setting",
     "trials",
     "tuning_label",
     "validate",

@@ -81,6 +81,14 @@ def with_settings(run: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return validate(raw, source="a run with its searched settings")
 
 
+def setting(recipe: Recipe, path: str) -> Any:
+    """The value at a dotted path."""
+    value: Any = _raw(recipe)
+    for name in path.split("."):
+        value = value[name]
+    return value
+
+
 def digest(recipe: Recipe) -> str:
     """8 hexadecimal digits of everything that influences a run's result."""
     content = recipe.model_dump(mode="json", exclude={"name", "price_per_hour", "grid"})

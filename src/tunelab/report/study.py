@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from tunelab.errors import RecordError, TunelabError
+from tunelab.errors import RecordError
 from tunelab.evaluation.beside import answering_curve, literal_score
 from tunelab.evaluation.scores import score_predictions, task_name
 from tunelab.metrics import LiteralScore, RiskCoverage
 from tunelab.metrics.squad import Floats, Mask, SquadScore, SquadVersion
-from tunelab.recipe import Recipe, digest, expand, labels, validate, with_settings
+from tunelab.recipe import Recipe, digest, expand, labels, setting, validate, with_settings
 from tunelab.records import Manifest, Prediction, RunDirectory, find_runs
 
 _ROUNDING = 1e-9
@@ -179,14 +179,16 @@ def _refuse_other_scores(place: RunDirectory, scored: SquadScore) -> None:
 
 
 def _is_asked_for(run: Run, wanted: dict[tuple[str, int], Recipe]) -> bool:
-    """Whether a run is one of the recipe's, with the settings that its search chose."""
+    """Whether a run is one of the recipe's, with any of the settings that are searched over."""
     asked = wanted.get((run.manifest.label, run.recipe.seed))
     if asked is None:
         return False
+    over = asked.search.over if asked.search is not None else {}
     try:
-        return digest(with_settings(asked, run.manifest.search or {})) == run.manifest.digest
-    except TunelabError:
-        return False  # searched for what the recipe no longer knows
+        chosen = {path: setting(run.recipe, path) for path in over}
+    except (KeyError, TypeError):
+        return False  # searched for what the run does not know
+    return digest(with_settings(asked, chosen)) == run.manifest.digest
 
 
 def _by_label(runs: Sequence[Run], missing: dict[str, list[int]]) -> tuple[Method, ...]:

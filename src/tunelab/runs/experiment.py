@@ -9,7 +9,7 @@ from pathlib import Path
 from tunelab.data import load_task
 from tunelab.errors import RecipeError, TunelabError
 from tunelab.models.checkpoint import resolve_checkpoint
-from tunelab.recipe import Recipe, digest, dump, expand, labels, trials, with_settings
+from tunelab.recipe import Recipe, digest, dump, expand, labels, setting, trials, with_settings
 from tunelab.records import Manifest, RunDirectory, write_atomically
 from tunelab.runs.family import check_family
 from tunelab.runs.lock import hold
@@ -100,7 +100,7 @@ def _searched(
     best: tuple[float, dict[str, float]] | None = None
     for item in plan_runs(tried, labels(tried), out):
         manifest = _do(item, workers, quiet=quiet, search=None)
-        settings = {path: _value(item.recipe, path) for path in run.search.over}
+        settings = {path: setting(item.recipe, path) for path in run.search.over}
         if manifest.status != "ok":
             display.say(f"trial {item.directory.path.name}: {manifest.status}")
             continue
@@ -132,15 +132,6 @@ def _do(
 def _validation_f1(item: Planned) -> float:
     scores = next(iter(item.directory.read_scores().values()))
     return scores["f1"].value
-
-
-def _value(recipe: Recipe, path: str) -> float:
-    value: object = recipe.model_dump(mode="json")
-    for name in path.split("."):
-        assert isinstance(value, dict)
-        value = value[name]
-    assert isinstance(value, float | int)
-    return value
 
 
 def _file_name(label: str) -> str:
