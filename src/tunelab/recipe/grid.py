@@ -89,9 +89,18 @@ def setting(recipe: Recipe, path: str) -> Any:
     return value
 
 
+DEFAULTS = 1
+"""Raised whenever the default of a setting changes: then older runs are other runs."""
+
+
 def digest(recipe: Recipe) -> str:
-    """8 hexadecimal digits of everything that influences a run's result."""
-    content = recipe.model_dump(mode="json", exclude={"name", "price_per_hour", "grid"})
+    """8 hexadecimal digits of everything that influences a run's result.
+
+    Defaults are not spelt out, so that a setting added later leaves older runs what they are.
+    """
+    ignored = {"name", "price_per_hour", "grid"}
+    content = recipe.model_dump(mode="json", exclude=ignored, exclude_defaults=True)
+    content["defaults"] = DEFAULTS
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
