@@ -138,3 +138,19 @@ def test_json_from_a_plain_prompt_is_refused(
     done = tunelab("run", path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "Say prompt.style=chat-json" in " ".join(done.stderr.split())
+
+
+def test_questions_that_do_not_fit_are_counted(
+    tmp_path: Path, small_data: Path, small_decoder: Path
+) -> None:
+    path = recipe(tmp_path, small_data, small_decoder, tuning={"kind": "full"})
+    out = tmp_path / "out"
+    done = tunelab("run", path, "model.max_length=290", "--out", out, "--quiet")
+    assert done.returncode == 0, done.stderr
+    [manifest] = runs_of(out).values()
+    [left_out] = [note for note in manifest["notes"] if "training questions are longer" in note]
+    left = 24 - int(left_out.split()[0])
+    assert 0 < left < 24
+    assert manifest["steps"] == -(-left // 8)
+    unread = [note for note in manifest["notes"] if "count as unreadable" in note]
+    assert unread

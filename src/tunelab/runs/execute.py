@@ -143,7 +143,7 @@ class _Run:
         recipe = self.recipe
         tuned = family.tuned
         objective = family.objective(data.train)
-        total = steps_per_epoch(len(data.train), recipe.training.batch_size)
+        total = steps_per_epoch(len(objective.groups), recipe.training.batch_size)
         total *= recipe.training.epochs
         watch = TrainingWatch(tuned)
         done = len(self.directory.read_steps())
