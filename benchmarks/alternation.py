@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from tunelab.training.meters import MemoryMeter
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -23,6 +25,8 @@ class Block:
     seconds: float
     losses: list[float]
     """One per optimiser step."""
+    peak_bytes: int
+    """Peak memory of its process so far, above what it held with its imports done."""
 
 
 class Baton:
@@ -33,6 +37,11 @@ class Baton:
         self._steps = steps
         self._losses: list[float] = []
         self._began = 0.0
+        self._memory = MemoryMeter()
+
+    def imported(self) -> None:
+        """Memory is counted from here on; before, what the imports took."""
+        self._memory = MemoryMeter()
 
     def wait(self) -> None:
         """Sleep until it is this training's turn."""
@@ -44,7 +53,8 @@ class Baton:
         """Tell a finished step; at the end of a block, hand over and sleep."""
         self._losses.append(loss)
         if len(self._losses) == self._steps:
-            self._pipe.send(Block(time.perf_counter() - self._began, self._losses))
+            seconds = time.perf_counter() - self._began
+            self._pipe.send(Block(seconds, self._losses, self._memory.peak_bytes()))
             self.wait()
 
 

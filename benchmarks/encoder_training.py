@@ -12,19 +12,18 @@ saving are not in it. The first block of each warms up and is not timed.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.alternation import Block, alternate
+from benchmarks.alternation import alternate
 from benchmarks.checks import Check, PerStep, Verdict, WithinNoise, judge
 from benchmarks.sides import Work, tunelab_side, usual_side
+from benchmarks.spread import losses, rates, spread
 from tunelab.data import read_squad
 from tunelab.recipe import Model, Training
 
@@ -111,8 +110,8 @@ def compare(name: str, row: Row, data: Path, *, told: Callable[[str], None]) -> 
         steps=row.steps,
         told=lambda what: told(f"{name}: {what}"),
     )
-    verdict = judge(row.check, _losses(blocks[USUAL]), _losses(blocks[OURS]))
-    return Result(name, _rates(blocks[USUAL]), _rates(blocks[OURS]), verdict)
+    verdict = judge(row.check, losses(blocks[USUAL]), losses(blocks[OURS]))
+    return Result(name, rates(blocks[USUAL], BATCH), rates(blocks[OURS], BATCH), verdict)
 
 
 def table(results: Sequence[Result]) -> str:
@@ -154,20 +153,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     print(table(results))
     sys.exit(not all(result.verdict.held for result in results))
-
-
-def _losses(blocks: Sequence[Block]) -> list[float]:
-    return list(chain.from_iterable(block.losses for block in blocks))
-
-
-def _rates(blocks: Sequence[Block]) -> list[float]:
-    return [BATCH * len(block.losses) / block.seconds for block in blocks[1:]]
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    """The median and the range."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-MAX_WEIGHTS = 512 * 512
+MAX_WEIGHTS = 512 * 1024
 """Attention weights of a head up to which keeping them is quicker than computing them twice."""
 _RANGE = 1 << 16
 
