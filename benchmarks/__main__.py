@@ -1,6 +1,6 @@
 """`make bench`: the speed figures that docs/results quotes, with hardware, versions and command.
 
-python -m benchmarks [--data FOLDER] [--blocks N] [--steps N]
+python -m benchmarks [--part NAME ...] [--data FOLDER] [--blocks N] [--steps N]
 """
 
 from __future__ import annotations
@@ -8,28 +8,98 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from benchmarks import command_line, encoder_training, generation
+from benchmarks import command_line, decoder_training, encoder_training, generation
 from tunelab.runs.environment import hardware, versions
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    squad: Path
+    """Folder of SQuAD files."""
+    blocks: int | None
+    steps: int | None
+
+
+def commands(asked: Asked) -> tuple[str, bool]:
+    """Seconds of whole commands."""
+    return command_line.table(asked.squad.parent), True
+
+
+def encoders(asked: Asked) -> tuple[str, bool]:
+    """Training of encoders against the usual recipe."""
+    results = [
+        encoder_training.compare(
+            name,
+            replace(row, blocks=asked.blocks or row.blocks, steps=asked.steps or row.steps),
+            asked.squad / "train-v1.1.head.json.gz",
+            told=_tell,
+        )
+        for name, row in encoder_training.ROWS.items()
+    ]
+    return encoder_training.table(results), all(result.verdict.held for result in results)
+
+
+def decoders(asked: Asked) -> tuple[str, bool]:
+    """Training of decoders against TRL."""
+    results = decoder_training.run(
+        asked.squad / "train-v2.0.head.json.gz",
+        list(decoder_training.ROWS),
+        blocks=asked.blocks,
+        steps=asked.steps,
+        size=generation.Size(),
+        told=_tell,
+    )
+    return decoder_training.table(results), all(result.held for result in results)
+
+
+def answers(asked: Asked) -> tuple[str, bool]:
+    """Generation against transformers' own."""
+    results = [
+        generation.compare(
+            name,
+            prompt,
+            asked.squad / "dev-v2.0.json.gz",
+            size=generation.Size(),
+            questions=generation.QUESTIONS,
+            blocks=asked.blocks or generation.BLOCKS,
+            told=_tell,
+        )
+        for name, prompt in generation.ROWS.items()
+    ]
+    return generation.table(results), not any(result.wrong for result in results)
+
+
+PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
+    "commands": commands,
+    "encoders": encoders,
+    "decoders": decoders,
+    "generation": answers,
+}
+
+
 def main() -> None:
-    """Print every table; exit code 1 if a row is void."""
+    """Print the tables; exit code 1 if a row is void."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
     parser.add_argument("--data", type=Path, default=os.environ.get("TUNELAB_DATA", beside))
     parser.add_argument("--blocks", type=int, help="turns of each side, instead of a row's own")
     parser.add_argument("--steps", type=int, help="optimiser steps a turn, likewise")
     options = parser.parse_args()
-    train = options.data / "squad" / "train-v1.1.head.json.gz"
-    if not train.exists():
-        sys.exit(f"The benchmarks need {train}: set TUNELAB_DATA to the folder of real data sets.")
-    given = [
-        f"--{name} {value}" for name, value in vars(options).items() if name != "data" and value
+    asked = Asked(options.data / "squad", options.blocks, options.steps)
+    if not asked.squad.exists():
+        sys.exit(f"The benchmarks need {asked.squad}: set TUNELAB_DATA to the folder around it.")
+    given = [f"--part {part}" for part in options.part or ()]
+    given += [
+        f"--{name} {vars(options)[name]}" for name in ("blocks", "steps") if vars(options)[name]
     ]
     load = os.getloadavg()[0]  # a busy machine makes the figures noise, so the page tells
     print(f"Command: `{' '.join(['python -m benchmarks', *given])}`\n")
@@ -38,32 +108,16 @@ def main() -> None:
         f"load {load:.1f} before the start\n"
     )
     print(f"Versions: {', '.join(f'{name} {found}' for name, found in versions().items())}\n")
-    print(command_line.table(options.data) + "\n", flush=True)
-    results = [
-        encoder_training.compare(
-            name,
-            replace(row, blocks=options.blocks or row.blocks, steps=options.steps or row.steps),
-            train,
-            told=lambda what: print(what, file=sys.stderr),
-        )
-        for name, row in encoder_training.ROWS.items()
-    ]
-    print(encoder_training.table(results) + "\n", flush=True)
-    answered = [
-        generation.compare(
-            name,
-            prompt,
-            options.data / "squad" / "dev-v2.0.json.gz",
-            size=generation.Size(),
-            questions=generation.QUESTIONS,
-            blocks=options.blocks or generation.BLOCKS,
-            told=lambda what: print(what, file=sys.stderr),
-        )
-        for name, prompt in generation.ROWS.items()
-    ]
-    print(generation.table(answered))
-    void = any(result.wrong for result in answered)
-    sys.exit(void or not all(result.verdict.held for result in results))
+    all_held = True
+    for part in options.part or PARTS:
+        table, held = PARTS[part](asked)
+        print(table + "\n", flush=True)
+        all_held = all_held and held
+    sys.exit(not all_held)
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.alternation import Block, alternate
 from benchmarks.checks import PerStep, Verdict, WithinNoise, judge
 from benchmarks.decoder_sides import TRL_SETTINGS, DecoderWork, trl_side, tunelab_side
-from benchmarks.random_llama import Size, save_random_llama
+from benchmarks.generation import Size, random_llama, train_tokenizer
 from benchmarks.spread import losses, rates, spread
 from tunelab.data import Example, read_squad, take_limit
 from tunelab.recipe import Model, Prompt, Training
@@ -155,13 +156,14 @@ def table(results: Sequence[Result]) -> str:
     ]
     for result in results:
         ratio = spread(result.ratios, 1) if result.held else "void"
-        found = "; shared against alone, float32: ".join(v.found for v in result.verdicts)
+        checks = "; shared against alone, float32: ".join(v.found for v in result.verdicts)
         lines.append(
             f"| {result.name} | {spread(result.theirs.rates, 2)} | {spread(result.ours.rates, 1)} "
             f"| {ratio} | {result.row.wanted:g} | {_gib(result.theirs)} | {_gib(result.ours)} "
-            f"| {'yes' if result.held else 'NO'}: {found} |"
+            f"| {'yes' if result.held else 'NO'}: {checks} |"
         )
-    lines += ["", f"{THEIRS}'s settings, examples/s when tried; the fastest is the one above:", ""]
+    found = f"{THEIRS} {version('trl')}"
+    lines += ["", f"Settings of {found}, examples/s when tried; the fastest is the one above:", ""]
     lines += [
         f"- {result.name}: " + ", ".join(f"{s} {rate:.2f}" for s, rate in result.tried.items())
         for result in results
@@ -186,11 +188,12 @@ def run(
         steps: likewise.
     """
     examples = _whole_paragraphs(read_squad(data), QUESTIONS)
-    texts = sorted({e.context for e in examples}) + [e.question for e in examples] + [SYSTEM]
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
-        count = save_random_llama(Path(folder), texts, size, longest=LONGEST)
-        told(f"a Llama of {count / 1e6:.0f} M parameters, {len(examples)} questions")
+        train_tokenizer(examples, size.vocabulary).save_pretrained(folder)
+        model = random_llama(size)
+        model.save_pretrained(folder)
+        told(f"{model.num_parameters() / 1e6:.0f} M parameters, {len(examples)} questions")
         for name in rows:
             row = ROWS[name]
             row = replace(row, blocks=blocks or row.blocks, steps=steps or row.steps)
@@ -214,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.row or list(ROWS),
         blocks=options.blocks,
         steps=options.steps,
-        size=Size(options.layers, options.hidden, options.vocabulary),
+        size=Size(options.hidden, options.layers, options.vocabulary),
         told=lambda what: print(what, file=sys.stderr),
     )
     print(table(results))

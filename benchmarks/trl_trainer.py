@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_callback import TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from benchmarks.alternation import Baton
 from benchmarks.decoder_sides import TrlSetting
@@ -41,6 +42,7 @@ def train_with_trl(
     folder: Path,
 ) -> None:
     """Train one epoch on the examples of each step."""
+    disable_progress_bars()
     together = setting.examples_a_pass or settings.batch_size
     arguments = SFTConfig(
         output_dir=str(folder),

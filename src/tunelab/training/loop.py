@@ -86,11 +86,14 @@ def train(
     total = per_epoch * settings.epochs
     watch.before(optimizer)
     tuned.model.train()
+    drawn, order = -1, list[int]()
 
     for index in range(progress.step, total):
         began = time.perf_counter()
         epoch, step_in_epoch = divmod(index, per_epoch)
-        order = epoch_order(objective.groups, objective.together, seed=seed, epoch=epoch)
+        if epoch != drawn:  # once, for it takes long where the data are large
+            order = epoch_order(objective.groups, objective.together, seed=seed, epoch=epoch)
+            drawn = epoch
         chosen = step_examples(order, step_in_epoch, settings.batch_size)
         batch = objective.batch(chosen)
 
