@@ -200,7 +200,7 @@ class Training(Settings):
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, about a third more time."""
     tokens_per_pass: int = Field(default=1024, ge=1)
-    """Padded tokens of a pass, never the result: 1024 suits a CPU, 8192 an accelerator."""
+    """Padded tokens of a pass, never the result: a CPU likes 1024 (decoders 4096), a GPU 8192."""
     checkpoint_steps: int = Field(default=50, ge=1)
     """Optimiser steps between two checkpoints."""
     select: Literal["best", "last"] = "best"
