@@ -203,14 +203,15 @@ def run(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the rows asked for and print the table; exit code 1 if one is void."""
+    usual = Size()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decoder_training")
     parser.add_argument("--data", type=Path, required=True, help="a training file of SQuAD 2.0")
     parser.add_argument("--row", action="append", choices=list(ROWS), help="only this row")
     parser.add_argument("--blocks", type=int, help="turns of each side, instead of a row's own")
     parser.add_argument("--steps", type=int, help="optimiser steps a turn, likewise")
-    parser.add_argument("--layers", type=int, default=Size.layers, help="of the Llama")
-    parser.add_argument("--hidden", type=int, default=Size.hidden, help="width of the Llama")
-    parser.add_argument("--vocabulary", type=int, default=Size.vocabulary, help="of the Llama")
+    parser.add_argument("--layers", type=int, default=usual.layers, help="of the Llama")
+    parser.add_argument("--hidden", type=int, default=usual.hidden, help="width of the Llama")
+    parser.add_argument("--vocabulary", type=int, default=usual.vocabulary, help="of the Llama")
     options = parser.parse_args(arguments)
     results = run(
         options.data,
