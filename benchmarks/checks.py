@@ -28,6 +28,8 @@ class WithinNoise:
     """
 
     resolution: float
+    rounding: float = 0.0
+    """Share of the loss that the order of additions alone may make, whatever the noise."""
 
 
 Check = PerStep | WithinNoise
@@ -71,8 +73,10 @@ def _within_noise(check: WithinNoise, first: Sequence[float], second: Sequence[f
         mean < statistics.fmean(curve[: max(1, half // 4)])
         for mean, curve in zip(means, (first, second), strict=True)
     )
+    allowed = max(noise, check.rounding * means[0])
     return Verdict(
-        abs(difference) <= noise and noise <= check.resolution * means[0] and fell,
+        abs(difference) <= allowed and noise <= check.resolution * means[0] and fell,
         f"mean loss of the last {len(differences)} steps {means[0]:.3f} and {means[1]:.3f}, "
-        f"difference {difference:+.3f}, noise ±{noise:.3f}" + ("" if fell else "; it did not fall"),
+        f"difference {difference:+.4f}, allowed ±{allowed:.4f}"
+        + ("" if fell else "; it did not fall"),
     )

@@ -136,7 +136,9 @@ def compare(
         OURS: partial(tunelab_side, work=work, share=True),
     }
     blocks = alternate(sides, blocks=row.blocks, steps=row.steps, told=say)
-    same = judge(WithinNoise(resolution=0.1), losses(blocks[THEIRS]), losses(blocks[OURS]))
+    same = judge(
+        WithinNoise(resolution=0.1, rounding=1e-3), losses(blocks[THEIRS]), losses(blocks[OURS])
+    )
     return Result(
         name,
         row,
