@@ -29,11 +29,11 @@ def report(
             typer.echo(f"Answers: {path}")
 
 
-NARROW = ("method", "runs", "trained parameters", "training time", "EM", "F1")
-"""Columns on a terminal; table.md has them all."""
+NARROW = ("method", "runs", "trained parameters", "training time")
+"""Columns on a terminal, and behind them the first metrics; table.md has them all."""
 
-WIDE = (*NARROW, "HasAns F1", "NoAns EM", "peak memory", "learning rate")
-"""Columns on a terminal of at least `WIDE_FROM` characters."""
+WIDE = ("HasAns F1", "NoAns EM", "peak memory", "learning rate")
+"""More columns on a terminal of at least `WIDE_FROM` characters."""
 
 WIDE_FROM = 140
 
@@ -50,7 +50,8 @@ def print_report(directory: Path) -> None:
     metrics = metrics_of(made.rows)
     texts = [cells(row, metrics) for row in made.rows]
     console = Console(highlight=False, markup=False)
-    names = [name for name in (WIDE if console.width >= WIDE_FROM else NARROW) if name in texts[0]]
+    wanted = (*NARROW, *made.headline, *(WIDE if console.width >= WIDE_FROM else ()))
+    names = [name for name in wanted if name in texts[0]]
     table = Table(title=made.study.name, title_justify="left")
     for name in names:
         table.add_column(name, overflow="fold", justify="left" if name in NARROW[:2] else "right")

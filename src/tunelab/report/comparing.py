@@ -8,27 +8,36 @@ from itertools import combinations
 from typing import Any
 
 from tunelab.errors import UsageError
+from tunelab.evaluation.measure import Units
 from tunelab.report.study import Method
 from tunelab.statistics import Difference, Verdict, judge, paired_difference
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A verdict, and the same difference with whole articles as the unit beside it."""
+    """A verdict, and the same difference with a wider unit (whole articles) beside it."""
 
     metric: str
     verdict: Verdict
-    by_article: Difference
+    units: Units
+    by_article: Difference | None
+    """By the wider unit; None where the task has none."""
+    headline: bool
+    """Whether the task's verdicts are about this metric."""
+    primary: bool
+    """Whether it is the first of them."""
 
     @property
     def sentence(self) -> str:
-        """The verdict, and how it would look with whole articles as the unit."""
+        """The verdict, and how it would look with the wider unit."""
+        if self.by_article is None:
+            return self.verdict.sentence
         low, high = self.by_article.low, self.by_article.high
         if low is None or high is None:
             return self.verdict.sentence
         if self.verdict.outcome == "worse":  # then the sentence is about second - first
             low, high = -high, -low
-        told = f"{self.verdict.sentence}; by article [{low:.1f}, {high:.1f}]"
+        told = f"{self.verdict.sentence}; by {self.units.wider} [{low:.1f}, {high:.1f}]"
         doubtful = self.verdict.outcome in ("better", "worse") and low <= 0 <= high
         return told + (", which holds 0" if doubtful else "")
 
@@ -52,7 +61,8 @@ class Comparison:
             "seeds": list(found.seeds),
             "items": found.items,
             "paragraphs": found.clusters,
-            "by_article": {
+            "by_article": self.by_article
+            and {
                 "low": self.by_article.low,
                 "high": self.by_article.high,
                 "articles": self.by_article.clusters,
@@ -60,20 +70,8 @@ class Comparison:
         }
 
 
-SPOKEN = {
-    "exact_match": "EM",
-    "exact": "EM",
-    "f1": "F1",
-    "HasAns_exact": "HasAns EM",
-    "HasAns_f1": "HasAns F1",
-    "NoAns_exact": "NoAns EM",
-    "NoAns_f1": "NoAns F1",
-}
-"""Official name -> its name in sentences."""
-
-
 def compare_all(methods: Sequence[Method]) -> list[Comparison]:
-    """All pairs with finished runs on the same items, metric by metric, F1 first.
+    """All pairs with finished runs on the same items, metric by metric, the primary one first.
 
     Holm's correction is over the pairs of one metric.
     """
@@ -82,9 +80,9 @@ def compare_all(methods: Sequence[Method]) -> list[Comparison]:
         for first, second in combinations([m for m in methods if m.finished], 2)
         if first.items == second.items
     ]
-    metrics = list(dict.fromkeys(name for pair in pairs for name in pair[0].finished[0].scores))
-    metrics.sort(key=lambda name: (name != "f1", name.startswith(("Has", "No"))))
-    return [comparison for metric in metrics for comparison in _compare(pairs, metric)]
+    measured = [first.measured for first, _ in pairs if first.measured]
+    names = dict.fromkeys(name for each in measured for name in (*each.headline, *each.metrics))
+    return [comparison for name in names for comparison in _compare(pairs, name)]
 
 
 def not_compared(methods: Sequence[Method]) -> list[str]:
@@ -109,25 +107,41 @@ def refuse_different_items(methods: Sequence[Method]) -> None:
     for sentence in not_compared(methods):
         raise UsageError(
             f"{sentence}.",
-            hint="Run both with the same task.test, task.test_limit and task.version.",
+            hint="Run both with the same task, task.test and task.test_limit.",
         )
 
 
 def _compare(pairs: Sequence[tuple[Method, Method]], metric: str) -> list[Comparison]:
-    by_paragraph: list[tuple[str, str, Difference]] = []
-    by_article: list[Difference] = []
-    for first, second in pairs:
-        items = first.items
-        assert items is not None
-        about, a = first.scores(metric)
-        _, b = second.scores(metric)
-        groups = [group for group, wanted in zip(items.groups, about, strict=True) if wanted]
-        articles = [name for name, wanted in zip(items.articles, about, strict=True) if wanted]
-        a, b = a[:, about], b[:, about]
-        by_paragraph.append((first.label, second.label, paired_difference(a, b, groups)))
-        by_article.append(paired_difference(a, b, articles))
-    verdicts = judge(by_paragraph, metric=SPOKEN.get(metric, metric))
-    return [
-        Comparison(metric, verdict, article)
-        for verdict, article in zip(verdicts, by_article, strict=True)
+    """Verdicts on the pairs whose task has this metric."""
+    about = [pair for pair in pairs if pair[0].measured and metric in pair[0].measured.metrics]
+    differences = [_difference(first, second, metric, wider=False) for first, second in about]
+    named = [
+        (first.label, second.label, found)
+        for (first, second), found in zip(about, differences, strict=True)
     ]
+    measured = about[0][0].measured
+    assert measured is not None
+    spoken = measured.metrics[metric].spoken
+    verdicts = judge(named, metric=spoken, unit=measured.units.group)
+    return [
+        Comparison(
+            metric,
+            verdict,
+            measured.units,
+            _difference(*pair, metric, wider=True) if measured.units.wider else None,
+            headline=metric in measured.headline,
+            primary=metric == measured.headline[0],
+        )
+        for verdict, pair in zip(verdicts, about, strict=True)
+    ]
+
+
+def _difference(first: Method, second: Method, metric: str, *, wider: bool) -> Difference:
+    """First minus second on the items that the metric is about, by the wider unit or not."""
+    items = first.items
+    assert items is not None
+    about, a = first.scores(metric)
+    _, b = second.scores(metric)
+    names = items.articles if wider else items.groups
+    clusters = [name for name, wanted in zip(names, about, strict=True) if wanted]
+    return paired_difference(a[:, about], b[:, about], clusters)

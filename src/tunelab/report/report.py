@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunelab.evaluation.scores import convention
+from tunelab.evaluation.measure import Measured
 from tunelab.records import find_runs, write_atomically
 from tunelab.report.answers import answers_csv
 from tunelab.report.beside import BESIDE_MEANING, beside_document, beside_markdown, curves
@@ -23,8 +23,8 @@ from tunelab.report.comparing import (
     refuse_different_items,
 )
 from tunelab.report.drawing import draw_risk_coverage
-from tunelab.report.study import Method, Run, Study, read_study
-from tunelab.report.table import Row, comma_separated, make_row, markdown
+from tunelab.report.study import Items, Method, Run, Study, read_study
+from tunelab.report.table import Row, comma_separated, make_row, markdown, metrics_of
 
 RISK_COVERAGE_FILE = "risk-coverage.svg"
 FEW_METHODS = 4
@@ -42,12 +42,20 @@ class Report:
 
     @property
     def verdicts(self) -> list[str]:
-        """The sentences on the metrics that come first: F1 and, for few methods, EM.
+        """The sentences on the primary metric and, for few methods, the others of the headline.
 
         All the others are in comparisons.json.
         """
-        first = ("f1", "exact", "exact_match") if len(self.rows) <= FEW_METHODS else ("f1",)
-        return [each.sentence for each in self.comparisons if each.metric in first]
+        few = len(self.rows) <= FEW_METHODS
+        told = [each for each in self.comparisons if each.primary or (few and each.headline)]
+        return [each.sentence for each in told]
+
+    @property
+    def headline(self) -> list[str]:
+        """The spoken names of the metrics that come first, in the order of the table."""
+        found = [row.method.measured for row in self.rows if row.method.measured]
+        wanted = {name for each in found for name in each.headline}
+        return [spoken for name, spoken in metrics_of(self.rows).items() if name in wanted]
 
     @property
     def not_compared(self) -> list[str]:
@@ -152,17 +160,22 @@ def _beside(report: Report) -> list[str]:
 
 def _meaning(report: Report, finished: Sequence[Run]) -> list[str]:
     conventions = dict.fromkeys(
-        f"EM and F1: {convention(run.recipe.task.version)}, on {len(run.items.ids):,} items of "
-        f"{len(set(run.items.groups)):,} paragraphs in {len(set(run.items.articles)):,} articles."
+        _figures_are(run.measured, run.items)
         for run in finished
-        if run.items is not None
+        if run.measured is not None and run.items is not None
     )
+    units = next(run.measured.units for run in finished if run.measured is not None)
     lines = [
         *conventions,
-        "Intervals: 95 %, with the paragraph as the unit and the seeds as a random effect; with "
-        "one seed they are about that trained model alone.",
+        f"Intervals: 95 %, with the {units.group} as the unit and the seeds as a random effect; "
+        "with one seed they are about that trained model alone.",
         "Verdicts: paired on the same items, corrected by Holm's method for all pairs of a "
-        "metric. By article: the same interval with whole articles as the unit.",
+        "metric."
+        + (
+            f" By {units.wider}: the same interval with whole {units.wider}s as the unit."
+            if units.wider
+            else ""
+        ),
         "Times, sizes and losses: the median of the seeds, and their range. Loss, last: the mean "
         "of the last tenth of the steps. Peak memory on a CPU: growth above the idle process.",
         *_notes(finished),
@@ -180,6 +193,16 @@ def _meaning(report: Report, finished: Sequence[Run]) -> list[str]:
             "out."
         )
     return lines
+
+
+def _figures_are(measured: Measured, items: Items) -> str:
+    """What the headline's figures are and how many items they are about."""
+    names = " and ".join(sorted(measured.metrics[name].spoken for name in measured.headline))
+    units = measured.units
+    sizes = f"{len(set(items.groups)):,} {units.group}s"
+    if units.wider:
+        sizes += f" in {len(set(items.articles)):,} {units.wider}s"
+    return f"{names}: {measured.convention}, on {len(items.ids):,} items of {sizes}."
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:

@@ -15,9 +15,9 @@ import yaml
 
 from tunelab.errors import RecordError
 from tunelab.evaluation.beside import answering_curve, literal_score
-from tunelab.evaluation.scores import score_predictions, task_name
+from tunelab.evaluation.measure import Measured, measure
 from tunelab.metrics import LiteralScore, RiskCoverage
-from tunelab.metrics.squad import Floats, Mask, SquadScore, SquadVersion
+from tunelab.metrics.squad import Floats, Mask
 from tunelab.recipe import Recipe, digest, expand, labels, setting, validate, with_settings
 from tunelab.records import Manifest, Prediction, RunDirectory, find_runs
 
@@ -28,7 +28,8 @@ _ROUNDING = 1e-9
 class Items:
     """The questions that a run was scored on, in the order of their ids."""
 
-    version: SquadVersion
+    task: str
+    """Whose metrics: its name in scores.json."""
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     articles: tuple[str, ...]
@@ -38,21 +39,21 @@ class Items:
         """How the two differ, with counts."""
         shared = len(set(self.ids) & set(other.ids))
         return (
-            f"{len(self.ids):,} items under version {self.version} against {len(other.ids):,} "
-            f"under version {other.version}, {shared:,} ids in common"
+            f"{len(self.ids):,} items of {self.task} against {len(other.ids):,} of {other.task}, "
+            f"{shared:,} ids in common"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as its files tell it; `scores` is empty unless it finished."""
+    """One run as its files tell it."""
 
     directory: RunDirectory
     recipe: Recipe
     manifest: Manifest
     items: Items | None
-    scores: dict[str, tuple[Mask, Floats]]
-    """Official name -> the items it is about (N,), and every item's score in percent (N,)."""
+    measured: Measured | None
+    """Its metrics, item by item, in the order of `items`; None unless it finished."""
     literal: LiteralScore | None = None
     curve: RiskCoverage | None = None
     """Risk against coverage; of version 2.0 alone, where an answer may be withheld."""
@@ -77,10 +78,15 @@ class Method:
         """What its finished runs were scored on."""
         return self.finished[0].items if self.finished else None
 
+    @property
+    def measured(self) -> Measured | None:
+        """The metrics of its first finished run: their names, order, units and convention."""
+        return self.finished[0].measured if self.finished else None
+
     def scores(self, metric: str) -> tuple[Mask, Floats]:
-        """The items that a metric is about (N,), and the scores of all seeds (S, N) in percent."""
-        parts = [run.scores[metric] for run in self.finished]
-        return parts[0][0], np.stack([scores for _, scores in parts])
+        """The items that a metric is about (N,), and the scores of all seeds (S, N) in points."""
+        found = [run.measured.metrics[metric] for run in self.finished if run.measured]
+        return found[0].about, np.stack([each.values for each in found])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +131,18 @@ def read_run(place: RunDirectory) -> Run:
     """
     recipe, manifest = _read_recipe(place.recipe), place.read_manifest()
     if manifest.status != "ok":
-        return Run(place, recipe, manifest, None, {})
-    version = recipe.task.version
-    rows = place.read_predictions()
-    scored = score_predictions(rows, version=version)
-    _refuse_other_scores(place, scored)
-    order = sorted(range(len(rows)), key=lambda index: rows[index].id)
-    parts = {
-        name: (about[order], 100 * scores[order])
-        for name, (about, scores) in scored.parts().items()
-    }
+        return Run(place, recipe, manifest, None, None)
+    rows = sorted(place.read_predictions(), key=lambda row: row.id)
+    measured = measure(recipe.task, rows)
+    _refuse_other_scores(place, measured, len(rows))
     return Run(
         place,
         recipe,
         manifest,
-        _items([rows[i] for i in order], version),
-        parts,
+        _items(rows, measured.task),
+        measured,
         literal=literal_score(rows),
-        curve=answering_curve(rows) if version == "2.0" else None,
+        curve=answering_curve(rows) if recipe.task.version == "2.0" else None,
     )
 
 
@@ -154,9 +154,9 @@ def _read_recipe(path: Path) -> Recipe:
         raise RecordError(f"{path} cannot be read: {error}.") from error
 
 
-def _items(rows: Sequence[Prediction], version: SquadVersion) -> Items:
+def _items(rows: Sequence[Prediction], task: str) -> Items:
     return Items(
-        version,
+        task,
         tuple(row.id for row in rows),
         tuple(row.group for row in rows),
         tuple(row.article for row in rows),
@@ -164,16 +164,16 @@ def _items(rows: Sequence[Prediction], version: SquadVersion) -> Items:
     )
 
 
-def _refuse_other_scores(place: RunDirectory, scored: SquadScore) -> None:
+def _refuse_other_scores(place: RunDirectory, measured: Measured, count: int) -> None:
     """scores.json was computed from the same predictions, so it says the same, but for rounding."""
-    recorded = place.read_scores().get(task_name(scored.version), {})
-    for name, value in scored.figures().items():
+    recorded = place.read_scores().get(measured.task, {})
+    for name, value in measured.figures.items():
         there = recorded.get(name)
         if there is None or abs(there.value - value) > _ROUNDING:
             says = "nothing" if there is None else f"{there.value} on {there.count:,} items"
             raise RecordError(
                 f"The files of {place.path.name} contradict each other: for {name}, scores.json "
-                f"says {says}, and the {len(scored.ids):,} predictions yield {value}.",
+                f"says {says}, and the {count:,} predictions yield {value}.",
                 hint="One was damaged or edited. Move the run directory away and run again.",
             )
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tunelab.records import Cost
-from tunelab.report.comparing import SPOKEN
 from tunelab.report.figures import count, duration, rate, share, size, spread
 from tunelab.report.study import Method, Run
 from tunelab.statistics import Interval, mean_interval
@@ -22,7 +21,7 @@ class Row:
 
     method: Method
     intervals: dict[str, Interval]
-    """Official metric name -> mean over seeds and items, in percent."""
+    """Name in scores.json -> mean over seeds and items, in points."""
 
     @property
     def costs(self) -> list[Cost]:
@@ -46,19 +45,24 @@ def make_row(method: Method) -> Row:
     intervals: dict[str, Interval] = {}
     items = method.items
     if items is not None:
-        for metric in method.finished[0].scores:
+        for metric in method.measured.metrics if method.measured else ():
             about, scores = method.scores(metric)
             groups = [g for g, wanted in zip(items.groups, about, strict=True) if wanted]
             intervals[metric] = mean_interval(scores[:, about], groups).within(0, 100)
     return Row(method, intervals)
 
 
-def metrics_of(rows: Sequence[Row]) -> list[str]:
-    """The metrics that some row has, in the official order."""
-    return list(dict.fromkeys(metric for row in rows for metric in row.intervals))
+def metrics_of(rows: Sequence[Row]) -> dict[str, str]:
+    """The metrics that some row has, in their order: name in scores.json -> spoken name."""
+    return {
+        name: metric.spoken
+        for row in rows
+        if row.method.measured
+        for name, metric in row.method.measured.metrics.items()
+    }
 
 
-def cells(row: Row, metrics: Sequence[str]) -> dict[str, str]:
+def cells(row: Row, metrics: Mapping[str, str]) -> dict[str, str]:
     """A row as text, column by column."""
     costs, runs = row.costs, row.method.finished
     trained = costs[0].trained_parameters if costs else 0
@@ -76,7 +80,7 @@ def cells(row: Row, metrics: Sequence[str]) -> dict[str, str]:
         "price": spread([c.price for c in costs], lambda value: f"{value:.2f}"),
         "loss, first": spread([r.manifest.loss_first for r in runs], lambda value: f"{value:.2f}"),
         "loss, last": spread([r.manifest.loss_last for r in runs], lambda value: f"{value:.2f}"),
-        **{SPOKEN.get(m, m): _scored(row.intervals.get(m)) for m in metrics},
+        **{spoken: _scored(row.intervals.get(name)) for name, spoken in metrics.items()},
     }
 
 
@@ -112,12 +116,12 @@ def comma_separated(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _raw(row: Row, run: Run, metrics: Sequence[str]) -> dict[str, Any]:
+def _raw(row: Row, run: Run, metrics: Iterable[str]) -> dict[str, Any]:
     cost = run.manifest.cost.model_dump() if run.manifest.cost else {}
     scored = {
-        metric: float(run.scores[metric][1][run.scores[metric][0]].mean())
-        for metric in metrics
-        if metric in run.scores
+        name: float(run.measured.metrics[name].values[run.measured.metrics[name].about].mean())
+        for name in metrics
+        if run.measured and name in run.measured.metrics
     }
     return {
         "method": row.method.label,

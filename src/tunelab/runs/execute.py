@@ -19,7 +19,7 @@ from accelerate.utils import set_seed
 
 from tunelab.data import TaskData, examples_digest, load_task
 from tunelab.errors import DivergedError, Interrupted, ProofError, StorageError, TunelabError
-from tunelab.evaluation.scores import squad_scores
+from tunelab.evaluation.measure import task_scores
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.recipe import Recipe, digest, dump
 from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
@@ -206,7 +206,7 @@ class _Run:
                 assert_never(recipe.evaluation.split)
         predictions = apply_threshold(predictions, threshold)
         self.directory.write_predictions(predictions)
-        self.directory.write_scores(squad_scores(predictions, version=recipe.task.version))
+        self.directory.write_scores(task_scores(recipe.task, predictions))
         self.note(no_answer_threshold=threshold)
 
     def _cost(self, tuned: TunedModel, steps: Sequence[Step], evaluation: float) -> Cost:

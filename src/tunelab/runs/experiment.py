@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tunelab.data import load_task
 from tunelab.errors import RecipeError, TunelabError
+from tunelab.evaluation.measure import PRIMARY
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.recipe import Recipe, digest, dump, expand, labels, setting, trials, with_settings
 from tunelab.records import Manifest, RunDirectory, write_atomically
@@ -104,8 +105,8 @@ def _searched(
         if manifest.status != "ok":
             display.say(f"trial {item.directory.path.name}: {manifest.status}")
             continue
-        score = _validation_f1(item)
-        display.say(f"trial {item.directory.path.name}: validation F1 {score:.1f}")
+        score = next(iter(item.directory.read_scores().values()))[PRIMARY].value
+        display.say(f"trial {item.directory.path.name}: validation {PRIMARY} {score:.4g}")
         if best is None or score > best[0]:
             best = (score, settings)
     if best is None:
@@ -127,11 +128,6 @@ def _do(
         manifest = manifest.model_copy(update={"search": search})
         item.directory.write_manifest(manifest)
     return manifest
-
-
-def _validation_f1(item: Planned) -> float:
-    scores = next(iter(item.directory.read_scores().values()))
-    return scores["f1"].value
 
 
 def _file_name(label: str) -> str:

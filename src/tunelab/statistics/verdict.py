@@ -27,13 +27,18 @@ class Verdict:
 
 
 def judge(
-    pairs: Sequence[tuple[str, str, Difference]], *, metric: str, alpha: float = 0.05
+    pairs: Sequence[tuple[str, str, Difference]],
+    *,
+    metric: str,
+    unit: str = "paragraph",
+    alpha: float = 0.05,
 ) -> list[Verdict]:
     """Verdicts on all pairs of one metric, corrected for their number.
 
     Args:
         pairs: the names of both methods and their difference.
         metric: its name in sentences, such as F1; also the unit of the differences.
+        unit: what the items are grouped by, in the singular.
         alpha: chance of calling any two identical methods different.
     """
     tested = [pair for pair in pairs if pair[2].p_value is not None]
@@ -42,7 +47,9 @@ def judge(
     for first, second, difference in pairs:
         p = None if difference.p_value is None else next(adjusted)
         outcome = _outcome(difference, p, alpha)
-        sentence = _sentence(first, second, difference, outcome, metric, comparisons=len(tested))
+        sentence = _sentence(
+            first, second, difference, outcome, metric, unit, comparisons=len(tested)
+        )
         verdicts.append(Verdict(first, second, metric, difference, p, outcome, sentence))
     return verdicts
 
@@ -70,9 +77,16 @@ def _outcome(difference: Difference, adjusted_p: float | None, alpha: float) -> 
 
 
 def _sentence(
-    first: str, second: str, difference: Difference, outcome: Outcome, metric: str, comparisons: int
+    first: str,
+    second: str,
+    difference: Difference,
+    outcome: Outcome,
+    metric: str,
+    unit: str,
+    *,
+    comparisons: int,
 ) -> str:
-    basis = _basis(difference)
+    basis = _basis(difference, unit)
     scope = _scope(first, second, difference)
     low, high, detectable = difference.low, difference.high, difference.detectable
     if low is None or high is None or detectable is None:
@@ -102,11 +116,10 @@ def _sentence(
             return f"{found}: {first} - {second} = {by} {basis}; {able}{scope}"
 
 
-def _basis(difference: Difference) -> str:
+def _basis(difference: Difference, unit: str) -> str:
     a, b = difference.seeds
     seeds = f"{a} {_plural('seed', a)}" if a == b else f"{a} and {b} seeds"
-    paragraphs = f"{difference.clusters:,} {_plural('paragraph', difference.clusters)}"
-    return f"({seeds}, {paragraphs})"
+    return f"({seeds}, {difference.clusters:,} {_plural(unit, difference.clusters)})"
 
 
 def _scope(first: str, second: str, difference: Difference) -> str:
