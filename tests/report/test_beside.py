@@ -19,7 +19,7 @@ from tunelab.recipe import digest, expand, labels, read_recipe
 from tunelab.records import Decoded, Manifest, Prediction, RunDirectory
 from tunelab.report import write_answers, write_report
 from tunelab.report.answers import COLUMNS, answers_csv, harmless
-from tunelab.report.drawing import draw_risk_coverage
+from tunelab.report.charts import risk_chart
 
 RECIPE = {
     "name": "decoders",
@@ -121,7 +121,8 @@ def test_the_picture_has_a_line_a_method_and_the_same_bytes(study: Path) -> None
 
 
 def test_labels_are_told_as_they_are() -> None:
-    picture = draw_risk_coverage({"a<$b$": [risk_coverage([0.0, 1.0], [2.0, 1.0])]})
+    curve = risk_coverage([0.0, 1.0], [2.0, 1.0])
+    picture = risk_chart({"a<$b$": [curve]}, {"a<$b$": 0}, standalone=True)
     assert "a<$b$ (area 0.250)" in " ".join(ElementTree.fromstring(picture).itertext())
 
 

@@ -203,13 +203,20 @@ def test_two_runs_of_one_method_are_told_apart(study: Path) -> None:
     assert "about these two trained models" in found[0].verdict.sentence
 
 
-def test_a_torn_last_line_contradicts_the_scores(study: Path) -> None:
+def test_a_torn_last_line_is_a_damaged_row(study: Path) -> None:
     place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
     content = place.predictions.read_bytes()
     place.predictions.write_bytes(content[:-20])
     assert len(place.read_predictions()) == 63
-    with pytest.raises(RecordError, match=r"full-seed0.* contradict .*75\.0 on 64 items.* the 63 "):
-        write_report(study)
+    report = write_report(study)
+    (told,) = [line for line in report.problems if "full-seed0" in line]
+    assert "damaged: The files of full-seed0" in told
+    assert "75.0 on 64 items, and the 63 predictions" in told
+    table = (study / "table.md").read_text()
+    assert "| full | 2 of 3 (1 damaged) |" in table
+    assert "<strong>damaged</strong> full-seed0" in (study / "report.html").read_text()
+    with pytest.raises(RecordError, match=r"full-seed0.* is damaged.* contradict"):
+        compare_runs([study])
 
 
 def test_seeds_that_answered_other_items_are_told(study: Path) -> None:
@@ -271,16 +278,20 @@ def test_a_damaged_line_is_told_with_its_number(study: Path) -> None:
     place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
     lines = place.predictions.read_text().splitlines(keepends=True)
     place.predictions.write_text("".join(["{]\n", *lines[1:]]))
+    assert "line 1 is no valid Prediction" in " ".join(write_report(study).problems)
     with pytest.raises(RecordError, match=r"predictions\.jsonl, line 1 is no valid Prediction"):
-        write_report(study)
+        compare_runs([place.path, study])
 
 
-def test_a_manifest_from_the_future_is_refused(study: Path) -> None:
+def test_a_manifest_from_the_future_is_a_damaged_row(study: Path) -> None:
     place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
     manifest = json.loads(place.manifest.read_text()) | {"schema_version": 99}
     place.manifest.write_text(json.dumps(manifest))
+    report = write_report(study)
+    assert "damaged: " in report.problems[0] and "schema version 99" in report.problems[0]
+    assert [len(row.method.finished) for row in report.rows] == [2, 3, 0]
     with pytest.raises(RecordError, match="schema version 99"):
-        write_report(study)
+        compare_runs([place.path])
 
 
 def test_an_empty_directory_is_told(tmp_path: Path) -> None:

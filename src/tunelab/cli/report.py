@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tunelab.report import Limits
 
 
 def report(
@@ -15,16 +19,31 @@ def report(
         bool,
         typer.Option("--answers", help="Also write answers.csv into every run: a line an item."),
     ] = False,
+    max_memory: Annotated[
+        str | None, typer.Option("--max-memory", help="Recommend under this peak, as in 2GB.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", min=0, help="Under this training time.")
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", help="Under this saved size, as in 50MB.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Write table.md, table.csv and comparisons.json of DIR anew, and print them."""
-    from tunelab.report import write_answers, write_report
+    """Write report.html, table.md, table.csv and comparisons.json of DIR anew, and print them."""
+    from tunelab.report import Limits, write_answers, write_report
 
+    limits = Limits(
+        time=max_seconds,
+        memory=None if max_memory is None else _bytes(max_memory, "--max-memory"),
+        size=None if max_size is None else _bytes(max_size, "--max-size"),
+    )
     written = write_answers(directory) if answers else []
     if as_json:
-        typer.echo(json.dumps(write_report(directory).document(), ensure_ascii=False, indent=2))
+        made = write_report(directory, limits)
+        typer.echo(json.dumps(made.document(), ensure_ascii=False, indent=2))
     else:
-        print_report(directory)
+        print_report(directory, limits)
         for path in written:
             typer.echo(f"Answers: {path}")
 
@@ -38,7 +57,7 @@ WIDE = ("HasAns F1", "NoAns EM", "peak memory", "learning rate")
 WIDE_FROM = 140
 
 
-def print_report(directory: Path) -> None:
+def print_report(directory: Path, limits: Limits | None = None) -> None:
     """Write the report of an output directory, and print what fits a terminal."""
     from rich.console import Console
     from rich.table import Table
@@ -46,7 +65,7 @@ def print_report(directory: Path) -> None:
     from tunelab.report import write_report
     from tunelab.report.table import cells, metrics_of
 
-    made = write_report(directory)
+    made = write_report(directory, limits)
     metrics = metrics_of(made.rows)
     texts = [cells(row, metrics) for row in made.rows]
     console = Console(highlight=False, markup=False)
@@ -57,9 +76,29 @@ def print_report(directory: Path) -> None:
         table.add_column(name, overflow="fold", justify="left" if name in NARROW[:2] else "right")
     for text in texts:
         table.add_row(*(text[name] for name in names))
+    for each in made.advice:
+        console.print(f"{each.topic}: {each.sentence}")
     console.print(table)
     for sentence in [*made.verdicts, *made.not_compared]:
         console.print(f"- {sentence}")
     for problem in made.problems:
         console.print(f"! {problem}", style="red")
-    console.print(f"The whole table: {directory / 'table.md'}")
+    console.print(f"The whole answer: {directory / 'report.html'}")
+
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def _bytes(text: str, option: str) -> float:
+    """50MB or 1.5 GiB in bytes."""
+    from tunelab.errors import UsageError
+
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*", text)
+    if found is None or found[2].upper() not in _UNITS:
+        raise UsageError(
+            f"{option} is '{text}'; it should be a number with its unit.",
+            hint=f"Such as {option} 2GB. Units: B, KB, MB, GB, TB (powers of 1000), "
+            "KiB, MiB, GiB, TiB (powers of 1024).",
+        )
+    return float(found[1]) * _UNITS[found[2].upper()]

@@ -42,22 +42,28 @@ def beside(run: Run) -> dict[str, float]:
     return figures
 
 
-def beside_markdown(methods: Sequence[Method]) -> str:
-    """One row a method with a finished run: the median of the seeds, and their range."""
+def beside_table(methods: Sequence[Method]) -> list[list[str]]:
+    """Headings, and a row a method with a finished run: the median of the seeds, their range."""
     rows = [
         (method.label, [beside(run) for run in method.finished])
         for method in methods
         if method.finished
     ]
     names = [name for name in COLUMNS if any(name in run for _, runs in rows for run in runs)]
-    lines = [
-        "| method | " + " | ".join(COLUMNS[name] for name in names) + " |",
-        "| --- |" + " ---: |" * len(names),
+    headings = ["method", *(COLUMNS[name] for name in names)]
+    return [headings] + [
+        [label, *(spread([run.get(name) for run in runs], _shower(name)) for name in names)]
+        for label, runs in rows
     ]
-    for label, runs in rows:
-        cells = [spread([run.get(name) for run in runs], _shower(name)) for name in names]
-        label = label.replace("|", "\\|")
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+
+
+def beside_markdown(methods: Sequence[Method]) -> str:
+    """The same in markdown."""
+    headings, *rows = beside_table(methods)
+    lines = [f"| {' | '.join(headings)} |", "| --- |" + " ---: |" * (len(headings) - 1)]
+    for row in rows:
+        cells = " | ".join(cell.replace("|", "\\|") for cell in row)
+        lines.append(f"| {cells} |")
     return "\n".join(lines)
 
 

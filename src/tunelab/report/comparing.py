@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from tunelab.errors import UsageError
+from tunelab.errors import RecordError, UsageError
 from tunelab.evaluation.measure import Units
 from tunelab.report.study import Method
 from tunelab.statistics import Difference, Verdict, judge, paired_difference
@@ -80,9 +80,17 @@ def compare_all(methods: Sequence[Method]) -> list[Comparison]:
         for first, second in combinations([m for m in methods if m.finished], 2)
         if first.items == second.items
     ]
-    measured = [first.measured for first, _ in pairs if first.measured]
-    names = dict.fromkeys(name for each in measured for name in (*each.headline, *each.metrics))
-    return [comparison for name in names for comparison in _compare(pairs, name)]
+    return [found for name in spoken_names(methods) for found in _compare(pairs, name)]
+
+
+def spoken_names(methods: Sequence[Method]) -> dict[str, str]:
+    """Name in scores.json -> spoken name of all metrics; the first one is the primary one."""
+    return {
+        name: each.metrics[name].spoken
+        for each in (method.measured for method in methods)
+        if each
+        for name in (*each.headline, *each.metrics)
+    }
 
 
 def not_compared(methods: Sequence[Method]) -> list[str]:
@@ -95,25 +103,35 @@ def not_compared(methods: Sequence[Method]) -> list[str]:
     ]
 
 
-def refuse_different_items(methods: Sequence[Method]) -> None:
-    """Raise a `UsageError` unless all methods are finished and scored on the same items."""
+def refuse_unfinished(methods: Sequence[Method]) -> None:
+    """Raise unless every method has a finished run, and none a damaged one."""
     for method in methods:
+        for run in method.runs:
+            if run.damage:
+                raise RecordError(f"{run.directory.path.name} is damaged. {run.message}")
         if not method.finished:
-            states = ", ".join(run.manifest.status for run in method.runs)
+            states = ", ".join(run.status for run in method.runs) or "missing"
             raise UsageError(
                 f"'{method.label}' cannot be compared: no run of it is finished ({states}).",
                 hint="`tunelab run` with its recipe continues it.",
             )
+
+
+def refuse_different_items(methods: Sequence[Method]) -> None:
+    """Raise a `UsageError` unless all methods were scored on the same items."""
     for sentence in not_compared(methods):
         raise UsageError(
             f"{sentence}.",
-            hint="Run both with the same task, task.test and task.test_limit.",
+            hint="Run both with the same task, task.test and task.test_limit, or compare them on "
+            "the items they share with --intersection.",
         )
 
 
 def _compare(pairs: Sequence[tuple[Method, Method]], metric: str) -> list[Comparison]:
     """Verdicts on the pairs whose task has this metric."""
     about = [pair for pair in pairs if pair[0].measured and metric in pair[0].measured.metrics]
+    if not about:
+        return []
     differences = [_difference(first, second, metric, wider=False) for first, second in about]
     named = [
         (first.label, second.label, found)

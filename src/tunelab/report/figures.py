@@ -53,5 +53,17 @@ def spread(values: Sequence[float | None], show: Callable[[float], str]) -> str:
     return show(middle(known)) + (f" ({low} to {high})" if low != high else "")
 
 
+def scored(value: float, *ends: float, unit: str = "") -> str:
+    """A score or a difference in percent or points, with its interval: 61.0 F1 [56.8, 65.2]."""
+    digits = 2 if len(ends) == 2 and ends[1] - ends[0] < 0.2 else 1
+    shown, *around = (_signless_zero(f"{each:.{digits}f}") for each in (value, *ends))
+    interval = f" [{', '.join(around)}]" if len(around) == 2 else ""
+    return shown + (f" {unit}" if unit else "") + interval
+
+
+def _signless_zero(text: str) -> str:
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
 def _three_digits(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"  # never 1e+03

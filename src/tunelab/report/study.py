@@ -1,14 +1,16 @@
 """Reads an output directory: methods, their runs, and every item's score. Files alone; no model.
 
 A method is all runs of one label: they differ in their seed alone. Runs that the recipe asks for
-and that are not there are part of the study too.
+and that are not there are part of the study too, and so are runs whose files are damaged.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import yaml
@@ -19,9 +21,12 @@ from tunelab.evaluation.measure import Measured, measure
 from tunelab.metrics import LiteralScore, RiskCoverage
 from tunelab.metrics.squad import Floats, Mask
 from tunelab.recipe import Recipe, digest, expand, labels, setting, validate, with_settings
-from tunelab.records import Manifest, Prediction, RunDirectory, find_runs
+from tunelab.records import Manifest, Prediction, RunDirectory, Status, find_runs
 
 _ROUNDING = 1e-9
+
+_DIRECTORY = re.compile(r"(?P<label>.+)-seed(?P<seed>\d+)-(?P<digest>[0-9a-f]{8})")
+"""What a damaged run's name tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,20 @@ class Run:
     literal: LiteralScore | None = None
     curve: RiskCoverage | None = None
     """Risk against coverage; of version 2.0 alone, where an answer may be withheld."""
+    answers: tuple[str, ...] = ()
+    """(N,) Final answers: text that a model wrote."""
+    damage: str = ""
+    """Why its files cannot be used, where they cannot."""
+
+    @property
+    def status(self) -> Status | Literal["damaged"]:
+        """How it ended, unless its files do not tell."""
+        return "damaged" if self.damage else self.manifest.status
+
+    @property
+    def message(self) -> str:
+        """Why it does not count, on one line."""
+        return " ".join((self.damage or self.manifest.message).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,7 @@ class Method:
     @property
     def finished(self) -> tuple[Run, ...]:
         """The runs that count."""
-        return tuple(run for run in self.runs if run.manifest.status == "ok")
+        return tuple(run for run in self.runs if run.status == "ok")
 
     @property
     def items(self) -> Items | None:
@@ -103,13 +122,17 @@ class Study:
 def read_study(directory: Path) -> Study:
     """Read an output directory, or a single run directory.
 
+    A damaged run of an output directory is a run without scores; alone, it is an error.
+
     Raises:
         UsageError: there is nothing in it.
-        RecordError: a file is damaged or of another version.
+        RecordError: the recipe is damaged, or the single run is.
     """
-    found = [read_run(place) for place in find_runs(directory)]
+    places = find_runs(directory)
     if not (directory / "runs").is_dir():
+        found = [read_run(place) for place in places]
         return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
+    found = [_read_or_damaged(place) for place in places]
     recipe = _read_recipe(directory / "recipe.yaml")
     asked = expand(recipe)
     names = labels(asked)
@@ -143,7 +166,21 @@ def read_run(place: RunDirectory) -> Run:
         measured,
         literal=literal_score(rows),
         curve=answering_curve(rows) if recipe.task.version == "2.0" else None,
+        answers=tuple(row.answer for row in rows),
     )
+
+
+def _read_or_damaged(place: RunDirectory) -> Run:
+    """A run, or what the name of its directory tells of it and why no more is known."""
+    try:
+        return read_run(place)
+    except RecordError as error:
+        told = _DIRECTORY.fullmatch(place.path.name)
+        if told is None:
+            raise
+        manifest = Manifest(label=told["label"], digest=told["digest"], status="failed")
+        recipe = Recipe(seed=int(told["seed"]))
+        return Run(place, recipe, manifest, None, None, damage=str(error))
 
 
 def _read_recipe(path: Path) -> Recipe:
@@ -169,26 +206,31 @@ def _refuse_other_scores(place: RunDirectory, measured: Measured, count: int) ->
     recorded = place.read_scores().get(measured.task, {})
     for name, value in measured.figures.items():
         there = recorded.get(name)
-        if there is None or abs(there.value - value) > _ROUNDING:
+        metric = measured.metrics.get(name)
+        about = value if metric is None else metric.about.sum()
+        if there is None or abs(there.value - value) > _ROUNDING or there.count != about:
             says = "nothing" if there is None else f"{there.value} on {there.count:,} items"
             raise RecordError(
                 f"The files of {place.path.name} contradict each other: for {name}, scores.json "
                 f"says {says}, and the {count:,} predictions yield {value}.",
-                hint="One was damaged or edited. Move the run directory away and run again.",
+                hint="One was damaged, torn or edited. Move the run directory away and run again.",
             )
 
 
 def _is_asked_for(run: Run, wanted: dict[tuple[str, int], Recipe]) -> bool:
-    """Whether a run is one of the recipe's, with any of the settings that are searched over."""
+    """Whether a run is one of the recipe's, with any of the settings that are searched over.
+
+    Its resolved recipe tells, not the digest in its name: that was made by the tunelab of its day.
+    """
     asked = wanted.get((run.manifest.label, run.recipe.seed))
-    if asked is None:
-        return False
+    if asked is None or run.damage:
+        return asked is not None
     over = asked.search.over if asked.search is not None else {}
     try:
         chosen = {path: setting(run.recipe, path) for path in over}
     except (KeyError, TypeError):
         return False  # searched for what the run does not know
-    return digest(with_settings(asked, chosen)) == run.manifest.digest
+    return digest(with_settings(asked, chosen)) == digest(run.recipe)
 
 
 def _by_label(runs: Sequence[Run], missing: dict[str, list[int]]) -> tuple[Method, ...]:

@@ -31,7 +31,7 @@ class Row:
     @property
     def status(self) -> str:
         """How many runs there are of those asked for, and what became of the others."""
-        states = Counter(run.manifest.status for run in self.method.runs)
+        states = Counter(run.status for run in self.method.runs)
         finished = states.pop("ok", 0)
         if self.method.missing_seeds:
             states["missing"] = len(self.method.missing_seeds)
@@ -126,20 +126,21 @@ def _raw(row: Row, run: Run, metrics: Iterable[str]) -> dict[str, Any]:
     return {
         "method": row.method.label,
         "seed": run.recipe.seed,
-        "status": run.manifest.status,
+        "status": run.status,
         "run": run.directory.path.name,
-        "learning_rate": run.recipe.training.learning_rate,
+        "learning_rate": None if run.damage else run.recipe.training.learning_rate,
         **cost,
         "loss_first": run.manifest.loss_first,
         "loss_last": run.manifest.loss_last,
         **scored,
-        "message": run.manifest.message.replace("\n", " "),
+        "message": run.message,
     }
 
 
 def _rates(runs: Sequence[Run]) -> str:
     """The learning rate, and whether a search chose it."""
-    if not any(run.manifest.loss_first is not None for run in runs):
+    runs = [run for run in runs if run.manifest.loss_first is not None]
+    if not runs:
         return "-"
     rates = ", ".join(dict.fromkeys(rate(run.recipe.training.learning_rate) for run in runs))
     return f"{rates} (searched)" if any(run.manifest.search for run in runs) else rates

@@ -1,0 +1,43 @@
+"""table.md: the recommendation, the table, the verdicts, and what a reader must know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunelab.report.beside import BESIDE_MEANING, beside_markdown
+from tunelab.report.report import Report
+from tunelab.report.table import markdown
+from tunelab.report.telling import COMMAND, circumstances, meaning, proofs
+
+RISK_COVERAGE_FILE = "risk-coverage.svg"
+
+
+def text(report: Report) -> str:
+    """table.md."""
+    finished = [run for row in report.rows for run in row.method.finished]
+    answer = [f"**{each.topic}.** {each.sentence}" for each in report.advice]
+    parts = [f"# {report.study.name}", _bullets(answer), markdown(report.rows)]
+    if report.verdicts or report.not_compared:
+        parts += ["## Verdicts", _bullets([*report.verdicts, *report.not_compared])]
+    if any(run.curve for run in finished):
+        parts += ["## Beside the official scores", *_beside(report)]
+    if report.problems:
+        parts += ["## Runs that did not finish", _bullets(report.problems)]
+    if finished:
+        parts += ["## What the figures mean", _bullets(meaning(report.study, finished))]
+        parts += ["## Proofs", _bullets(proofs(report.study.methods))]
+        parts += ["## Made with", _bullets(circumstances(finished))]
+        parts += ["Again, with the recipe.yaml beside this table:", f"    {COMMAND}"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _beside(report: Report) -> list[str]:
+    return [
+        beside_markdown(report.study.methods),
+        _bullets(BESIDE_MEANING),
+        f"![Risk against coverage]({RISK_COVERAGE_FILE})",
+    ]
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,302 @@
+"""What a study advises, in sentences: best quality, cheapest within noise of it, best under limits.
+
+Pure: from figures and verdicts to sentences. A sentence says no more than the verdicts do: where
+methods are not separable it says so, and with one seed each that it is about the trained models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tunelab.report.figures import duration, middle, scored, size
+from tunelab.statistics import Verdict
+
+CostName = Literal["time", "memory", "size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is compared and paid for: how it is called, and how a value is shown."""
+
+    name: str
+    show: Callable[[float], str]
+
+
+COSTS: Mapping[CostName, Measure] = {
+    "time": Measure("training time", duration),
+    "memory": Measure("peak memory", size),
+    "size": Measure("saved size", size),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A method with finished runs, on the metric that decides."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    seeds: int
+    costs: Mapping[CostName, tuple[float, ...]]
+    """One value a run; empty where the hardware does not tell."""
+    runs: tuple[str, ...]
+    """The directories of its finished runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A sentence or two, and the runs that it rests on."""
+
+    topic: str
+    sentence: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may cost at most: seconds of training, bytes of memory, bytes saved."""
+
+    time: float | None = None
+    memory: float | None = None
+    size: float | None = None
+
+    def given(self) -> dict[CostName, float]:
+        """Those that are set."""
+        named: dict[CostName, float | None] = {
+            "time": self.time,
+            "memory": self.memory,
+            "size": self.size,
+        }
+        return {name: limit for name, limit in named.items() if limit is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The options that can be told apart or not: all that were scored on the same items."""
+
+    options: tuple[Option, ...]
+    verdicts: Mapping[tuple[str, str], Verdict]
+    metric: str
+
+    @classmethod
+    def of(cls, options: Sequence[Option], verdicts: Sequence[Verdict], metric: str) -> Field:
+        """Options from the best score down, with their verdicts by pair."""
+        ordered = tuple(sorted(options, key=lambda option: -option.value))
+        return cls(ordered, {(v.first, v.second): v for v in verdicts}, metric)
+
+    def among(self, options: Sequence[Option]) -> Field:
+        """The same verdicts on fewer options."""
+        kept = {option.label for option in options}
+        return Field(tuple(o for o in self.options if o.label in kept), self.verdicts, self.metric)
+
+    def tied(self) -> list[Option]:
+        """Those that no verdict separates from the best score, it included."""
+        best, *others = self.options
+        return [best, *(option for option in others if not self.beats(best, option))]
+
+    def beats(self, first: Option, second: Option) -> bool:
+        """Whether a verdict says that the first is better."""
+        verdict = self.verdict(first, second)
+        if verdict is None:
+            return False
+        return verdict.outcome == ("better" if verdict.first == first.label else "worse")
+
+    def verdict(self, first: Option, second: Option) -> Verdict | None:
+        """The one on the two, whichever is named first."""
+        forth, back = (first.label, second.label), (second.label, first.label)
+        return self.verdicts.get(forth) or self.verdicts.get(back)
+
+    def lead(self, first: Option, second: Option) -> str:
+        """By how much the first scores higher: 1.9 [0.8, 3.1]."""
+        verdict = self.verdict(first, second)
+        assert verdict is not None
+        found, sign = verdict.difference, 1 if verdict.first == first.label else -1
+        ends = [sign * end for end in (found.low, found.high) if end is not None]
+        return scored(sign * found.value, *sorted(ends))
+
+    def shown(self, option: Option) -> str:
+        """An option with its score: lora-r8 (61.0 F1 [56.8, 65.2])."""
+        ends = [end for end in (option.low, option.high) if end is not None]
+        return f"{option.label} ({scored(option.value, *ends, unit=self.metric)})"
+
+
+def recommend(field: Field, *, limits: Limits = Limits()) -> list[Advice]:
+    """The advice of a study on one metric, the most important first."""
+    if not field.options:
+        return [Advice("No answer yet", "No run finished, so there is nothing to recommend.", ())]
+    if len(field.options) == 1:
+        return [_only_one(field), *_within_limits(field, limits)]
+    return [
+        best_quality(field),
+        *_cheapest(field),
+        *_within_limits(field, limits),
+        *_ladders(field, [name for name in COSTS if name not in limits.given()]),
+    ]
+
+
+def best_quality(field: Field) -> Advice:
+    """Which method scores best, and which cannot be told from it."""
+    best, *others = field.options
+    tied = field.tied()[1:]
+    beaten = [option for option in others if option not in tied]
+    if not tied:
+        told = (
+            f"{field.shown(best)} is better than every other method; "
+            f"the next, {field.shown(others[0])}, is behind by {field.lead(best, others[0])}."
+        )
+    else:
+        told = (
+            f"No single best: {field.shown(best)} scored highest, but "
+            f"{listed([field.shown(option) for option in tied])} "
+            f"{_is(tied)} not separable from it{_able(field, best, tied)}."
+        )
+        if beaten:
+            names = listed([option.label for option in beaten])
+            nearest = f", the nearest of them, {beaten[0].label}," if len(beaten) > 1 else ""
+            told += f" {best.label} is better than {names}{nearest} by "
+            told += f"{field.lead(best, beaten[0])}."
+    return Advice("Best quality", told + _scope(field.options), _runs([best, *others[:1], *tied]))
+
+
+def _only_one(field: Field) -> Advice:
+    (option,) = field.options
+    told = f"{field.shown(option)} is the only method with a finished run; a comparison needs two."
+    return Advice("One method", told + _scope(field.options), option.runs)
+
+
+def _cheapest(field: Field) -> list[Advice]:
+    """Among those that cannot be told from the best: who needs least of what."""
+    tied = field.tied()
+    if len(tied) == 1:
+        return []
+    parts = [told for name in COSTS if (told := _least(tied, name))]
+    if not parts:
+        return []
+    told = f"Among {listed([option.label for option in tied])}: {'; '.join(parts)}."
+    return [Advice("Cheapest within noise of the best", told, _runs(tied))]
+
+
+def _least(options: Sequence[Option], name: CostName) -> str:
+    """Who needs least of one cost; more than one where the runs' ranges overlap."""
+    known = sorted((o for o in options if o.costs[name]), key=lambda o: middle(o.costs[name]))
+    if len(known) < 2:
+        return ""
+    show, called = COSTS[name].show, COSTS[name].name
+    least, *more = known
+    alike = [o for o in more if min(o.costs[name]) <= max(least.costs[name])]
+    least_shown = show(middle(least.costs[name]))
+    if len(alike) == len(more):
+        most = show(max(middle(o.costs[name]) for o in known))
+        between = least_shown if most == least_shown else f"{least_shown} to {most}"
+        return f"{called} does not tell them apart ({between})"
+    told = f"least {called}: {least.label}, {least_shown}"
+    if alike:
+        return f"{told} (about the same: {listed([o.label for o in alike])})"
+    return f"{told} against {show(middle(more[0].costs[name]))}"
+
+
+def _within_limits(field: Field, limits: Limits) -> list[Advice]:
+    """The best under each limit, and under all of them together."""
+    given = limits.given()
+    advice = [_under(field, {name: limit}) for name, limit in given.items()]
+    return [*advice, _under(field, given)] if len(given) > 1 else advice
+
+
+def _under(field: Field, limits: Mapping[CostName, float]) -> Advice:
+    asked = listed([f"{COSTS[n].show(limit)} of {COSTS[n].name}" for n, limit in limits.items()])
+    topic = f"Best under {asked}"
+    fitting = [
+        option
+        for option in field.options
+        if all(o and max(o) <= limits[n] for n, o in option.costs.items() if n in limits)
+    ]
+    if not fitting:
+        least = listed(
+            [
+                f"{COSTS[name].show(min(low))} is the least {COSTS[name].name}"
+                for name in limits
+                if (low := [c for option in field.options for c in option.costs[name]])
+            ]
+        )
+        told = f"No method stays within {asked}" + (f": {least}." if least else ".")
+        return Advice(topic, told, _runs(field.options))
+    inside = field.among(fitting)
+    tied = inside.tied()
+    left = [option.label for option in field.options if option not in fitting]
+    told = (
+        field.shown(tied[0])
+        if len(tied) == 1
+        else f"{listed([field.shown(option) for option in tied])}, not separable"
+    )
+    told += f"; {listed(left)} {'needs' if len(left) == 1 else 'need'} more." if left else "."
+    return Advice(topic, told, _runs(tied))
+
+
+def _ladders(field: Field, names: Sequence[CostName]) -> list[Advice]:
+    """Cost by cost, the least one that each better score needs: the Pareto set in words."""
+    advice: list[Advice] = []
+    for name in names:
+        steps = pareto(field.options, name)[::-1]
+        if len(steps) < 2:
+            continue
+        show = COSTS[name].show
+        parts: list[str] = []
+        for step, below in zip(steps, [None, *steps], strict=False):
+            alike = below is not None and not field.beats(step, below)
+            remark = f", not separable from {below.label}" if below and alike else ""
+            score = scored(step.value, unit=field.metric)
+            parts.append(f"{step.label} from {show(max(step.costs[name]))} ({score}{remark})")
+        complete = len(steps) == sum(bool(option.costs[name]) for option in field.options)
+        rest = "" if complete else " No other method scores higher for less."
+        topic = f"If {COSTS[name].name} is limited"
+        advice.append(Advice(topic, f"{listed(parts)}.{rest}", _runs(steps)))
+    return advice
+
+
+def pareto(options: Sequence[Option], name: CostName) -> list[Option]:
+    """Those that no other beats in score at the same or a lower cost; the highest score first."""
+    known = [option for option in options if option.costs[name]]
+    known.sort(key=lambda option: (-option.value, middle(option.costs[name])))
+    kept: list[Option] = []
+    for option in known:
+        if not kept or middle(option.costs[name]) < middle(kept[-1].costs[name]):
+            kept.append(option)
+    return kept
+
+
+def listed(names: Sequence[str], *, most: int = 5) -> str:
+    """a, b and c; of many, the first ones and how many others."""
+    if len(names) > most:
+        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} others"
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _able(field: Field, best: Option, tied: Sequence[Option]) -> str:
+    found = [verdict.difference for option in tied if (verdict := field.verdict(best, option))]
+    able = [difference.detectable for difference in found if difference.detectable is not None]
+    return f"; this study can show differences above {scored(max(able))}" if able else ""
+
+
+def _scope(options: Sequence[Option]) -> str:
+    """With one seed nothing is known about how much another one would differ."""
+    single = [option.label for option in options if option.seeds == 1]
+    if not single:
+        return ""
+    if len(single) == len(options):
+        whose = "One seed each: this is about these trained models, not about the methods."
+    else:
+        whose = f"One seed of {listed(single)}: what is said of it is about one trained model."
+    return f" {whose}"
+
+
+def _is(options: Sequence[Option]) -> str:
+    return "is" if len(options) == 1 else "are"
+
+
+def _runs(options: Sequence[Option]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run for option in options for run in option.runs))
