@@ -8,7 +8,8 @@ between positions; and new tokens, one per branch, are written behind the last.
     keys   [ prompts .......... | a  b  c | a  b  c | b  c | room ......... ]
                                  step 1    step 2    step 3
 
-The room doubles when it is used up, and shrinks when most branches have ended (`keep`).
+The room doubles when it is used up, and shrinks when most branches have ended (`keep`). What was
+read behind a place can be dropped (`cut`), so that something else is read behind it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class GrowingLayer(CacheLayerMixin):
         self.values = self.values.index_select(2, places)
         self.length = len(places)
 
+    def cut(self, length: int) -> None:
+        """Forget the places from `length` on; their room is written over."""
+        self.length = min(self.length, length)
+
     def get_seq_length(self) -> int:
         """Places in use."""
         return self.length
@@ -79,6 +84,11 @@ class GrowingCache(Cache):
         """Forget all places but these, (K,) int64 in rising order."""
         for layer in self.layers:
             layer.keep(places)
+
+    def cut(self, length: int) -> None:
+        """Forget the places from `length` on."""
+        for layer in self.layers:
+            layer.cut(length)
 
 
 def _roomier(states: Tensor, length: int, needed: int) -> Tensor:
