@@ -3,16 +3,36 @@
 Values come in as arrays of seeds x items with the paragraph of every item; no files, no models.
 """
 
-from tunelab.statistics.interval import Difference, Interval, mean_interval, paired_difference
-from tunelab.statistics.verdict import Outcome, Verdict, holm, judge
+from tunelab.statistics.correction import Decision, decide, holm
+from tunelab.statistics.interval import (
+    Difference,
+    Interval,
+    difference,
+    mean_interval,
+    paired_difference,
+)
+from tunelab.statistics.looks import ONCE, Schedule
+from tunelab.statistics.mcnemar import McNemar, mcnemar
+from tunelab.statistics.variance import Clusters, Sample
+from tunelab.statistics.verdict import Outcome, Verdict, judge, judge_looks
 
 __all__ = [
+    "ONCE",
+    "Clusters",
+    "Decision",
     "Difference",
     "Interval",
+    "McNemar",
     "Outcome",
+    "Sample",
+    "Schedule",
     "Verdict",
+    "decide",
+    "difference",
     "holm",
     "judge",
+    "judge_looks",
+    "mcnemar",
     "mean_interval",
     "paired_difference",
 ]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tunelab.statistics.variance import Clusters, Floats, Variance, variance
+from tunelab.statistics.mcnemar import McNemar, mcnemar
+from tunelab.statistics.variance import Clusters, Sample, variance
 
 _POWER = 0.8
 """Chance that a study shows a difference which it is said to be able to show."""
@@ -55,16 +56,37 @@ class Difference:
     high: float | None = None
     standard_error: float | None = None
     degrees_of_freedom: float | None = None
-    """Of the t distribution whose critical value is the one used."""
     p_value: float | None = None
     """Two-sided, of no difference; not corrected for other comparisons."""
     detectable: float | None = None
     """The true difference that such a study would show in 80 of 100 cases."""
+    mcnemar: McNemar | None = None
+    """Of two trained models whose items are right or wrong."""
     reason: str = ""
     """Why there is no interval, where there is none."""
 
+    @property
+    def by_mcnemar(self) -> bool:
+        """Whether the p-value is McNemar's: its items are independent, so it is exact."""
+        return self.mcnemar is not None and self.clusters == self.items
 
-def mean_interval(values: ArrayLike, clusters: Sequence[str], *, level: float = 0.95) -> Interval:
+    def at(self, level: float) -> Difference:
+        """The same with the interval, and the detectable difference, of another level."""
+        error, freedom = self.standard_error, self.degrees_of_freedom
+        if error is None or freedom is None:
+            return self
+        critical = _quantile(freedom, (1 + level) / 2)
+        return replace(
+            self,
+            low=self.value - critical * error,
+            high=self.value + critical * error,
+            detectable=(critical + _quantile(freedom, _POWER)) * error,
+        )
+
+
+def mean_interval(
+    values: ArrayLike, clusters: Sequence[str] | Clusters, *, level: float = 0.95
+) -> Interval:
     """The mean of `values` with an interval.
 
     Args:
@@ -72,28 +94,25 @@ def mean_interval(values: ArrayLike, clusters: Sequence[str], *, level: float = 
         clusters: (N,) the paragraph of each item.
         level: of the interval.
     """
-    scores, groups = _matrix(values, clusters), Clusters.of(clusters)
-    contrast = scores.mean(axis=0)
+    sample = Sample.of(values, clusters)
     result = Interval(
-        value=float(contrast.mean()),
-        seeds=len(scores),
-        items=len(contrast),
-        clusters=len(groups.sizes),
+        value=float(sample.mean.mean()),
+        seeds=sample.seeds,
+        items=len(sample.mean),
+        clusters=len(sample.clusters.sizes),
     )
-    reason, spread = _variance([scores], contrast, groups)
-    if spread is None:
-        return replace(result, reason=reason)
-    half = spread.critical(_upper(level)) * math.sqrt(spread.total)
+    found = _error(sample)
+    if isinstance(found, str):
+        return replace(result, reason=found)
+    error, freedom = found
+    half = _quantile(freedom, (1 + level) / 2) * error
     return replace(
-        result,
-        low=result.value - half,
-        high=result.value + half,
-        standard_error=math.sqrt(spread.total),
+        result, low=result.value - half, high=result.value + half, standard_error=error
     )
 
 
 def paired_difference(
-    a: ArrayLike, b: ArrayLike, clusters: Sequence[str], *, level: float = 0.95
+    a: ArrayLike, b: ArrayLike, clusters: Sequence[str] | Clusters, *, level: float = 0.95
 ) -> Difference:
     """The mean of `a` minus the mean of `b`, with an interval.
 
@@ -103,60 +122,50 @@ def paired_difference(
         clusters: (N,) the paragraph of each item.
         level: of the interval.
     """
-    first, second, groups = _matrix(a, clusters), _matrix(b, clusters), Clusters.of(clusters)
-    contrast = first.mean(axis=0) - second.mean(axis=0)
+    groups = clusters if isinstance(clusters, Clusters) else Clusters.of(clusters)
+    return difference(Sample.of(a, groups), Sample.of(b, groups), level=level)
+
+
+def difference(first: Sample, second: Sample, *, level: float = 0.95) -> Difference:
+    """The difference of two methods' means on the same items, as `paired_difference`."""
     result = Difference(
-        value=float(contrast.mean()),
-        seeds=(len(first), len(second)),
-        items=len(contrast),
-        clusters=len(groups.sizes),
+        value=float((first.mean - second.mean).mean()),
+        seeds=(first.seeds, second.seeds),
+        items=len(first.mean),
+        clusters=len(first.clusters.sizes),
+        mcnemar=mcnemar(first.mean, second.mean) if first.seeds == second.seeds == 1 else None,
     )
-    reason, spread = _variance([first, second], contrast, groups)
-    if spread is None:
-        return replace(result, reason=reason)
-    error, critical = math.sqrt(spread.total), spread.critical(_upper(level))
-    freedom = _degrees_of_freedom(spread, critical, level)
-    return replace(
+    found = _error(first, second)
+    if isinstance(found, str):
+        return replace(result, reason=found)
+    error, freedom = found
+    whole = replace(
         result,
-        low=result.value - critical * error,
-        high=result.value + critical * error,
         standard_error=error,
         degrees_of_freedom=freedom,
         p_value=2 * _t_probability(freedom, -abs(result.value) / error),
-        detectable=(critical + spread.critical(_POWER)) * error,
     )
+    if whole.mcnemar is not None and whole.by_mcnemar:
+        whole = replace(whole, p_value=whole.mcnemar.p_value)
+    return whole.at(level)
 
 
-def _matrix(values: ArrayLike, clusters: Sequence[str]) -> Floats:
-    scores = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    if scores.ndim != 2 or scores.shape[1] != len(clusters) or scores.size == 0:
-        raise ValueError(f"scores of shape {scores.shape} for {len(clusters)} items")
-    return scores
+def _error(first: Sample, second: Sample | None = None) -> tuple[float, float] | str:
+    """Standard error and degrees of freedom, or why there is nothing to speak of."""
+    if len(first.clusters.sizes) < 2:
+        return "all items belong to one paragraph"
+    spread = variance(first, second)
+    contrast = first.mean if second is None else first.mean - second.mean
+    error = math.sqrt(spread.total)
+    if error <= _NOTHING * float(np.abs(contrast).max()):
+        return "all paragraphs have the same value"
+    return error, spread.degrees_of_freedom
 
 
-def _variance(
-    methods: Sequence[Floats], contrast: Floats, groups: Clusters
-) -> tuple[str, Variance | None]:
-    """The variance of the mean of `contrast`, or why there is none to speak of."""
-    if len(groups.sizes) < 2:
-        return "all items belong to one paragraph", None
-    spread = variance(methods, contrast, groups)
-    if math.sqrt(spread.total) <= _NOTHING * float(np.abs(contrast).max()):
-        return "all paragraphs have the same value", None
-    return "", spread
+def _quantile(degrees_of_freedom: float, probability: float) -> float:
+    from scipy.special import stdtrit
 
-
-def _upper(level: float) -> float:
-    return (1 + level) / 2
-
-
-def _degrees_of_freedom(spread: Variance, critical: float, level: float) -> float:
-    """Those of the one t distribution that has `critical` as its quantile."""
-    from scipy.special import stdtridf
-
-    if spread.seeds == 0:
-        return spread.clusters_df
-    return float(stdtridf(_upper(level), critical))
+    return float(stdtrit(degrees_of_freedom, probability))
 
 
 def _t_probability(degrees_of_freedom: float, t: float) -> float:

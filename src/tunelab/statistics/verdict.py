@@ -1,15 +1,21 @@
-"""From differences to sentences: corrected for their number, and never more than was shown."""
+"""From differences to verdicts: corrected for their number, and never more than was shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from tunelab.statistics.correction import Decision, decide, holm
 from tunelab.statistics.interval import Difference
+from tunelab.statistics.looks import ONCE, Schedule
+from tunelab.statistics.wording import Subject, probability
 
 Outcome = Literal["better", "worse", "not separable", "no interval"]
 """Of the first method against the second."""
+
+Compared = tuple[str, str, Difference]
+"""The names of two methods, and their difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +26,20 @@ class Verdict:
     second: str
     metric: str
     difference: Difference
-    adjusted_p: float | None
-    """After Holm's correction over all pairs of the metric."""
+    """At the look that decided, or the last one. In a study of several looks its interval has the
+    level of that look, so that the intervals of all looks hold together."""
     outcome: Outcome
     sentence: str
+    adjusted_p: float | None = None
+    """After Holm's correction over all pairs of the metric; None in a study of several looks."""
+    decision: Decision | None = None
+    """At which look, and at which level after all corrections; None without an interval."""
+    detectable: float | None = None
+    """The true difference that such a study would show at that level in 80 of 100 cases."""
 
 
 def judge(
-    pairs: Sequence[tuple[str, str, Difference]],
-    *,
-    metric: str,
-    unit: str = "paragraph",
-    alpha: float = 0.05,
+    pairs: Sequence[Compared], *, metric: str, unit: str = "paragraph", alpha: float = 0.05
 ) -> list[Verdict]:
     """Verdicts on all pairs of one metric, corrected for their number.
 
@@ -41,104 +49,75 @@ def judge(
         unit: what the items are grouped by, in the singular.
         alpha: chance of calling any two identical methods different.
     """
-    tested = [pair for pair in pairs if pair[2].p_value is not None]
-    adjusted = iter(holm([d.p_value for _, _, d in tested if d.p_value is not None]))
+    verdicts = judge_looks([pairs], schedule=ONCE, metric=metric, unit=unit, alpha=alpha)
+    tested = [v.difference.p_value for v in verdicts if v.difference.p_value is not None]
+    adjusted = iter(holm(tested))
+    return [replace(v, adjusted_p=next(adjusted)) if v.decision else v for v in verdicts]
+
+
+def judge_looks(
+    looks: Sequence[Sequence[Compared]],
+    *,
+    schedule: Schedule,
+    metric: str,
+    unit: str = "paragraph",
+    alpha: float = 0.05,
+) -> list[Verdict]:
+    """Verdicts on the pairs of the last look, corrected for the number of looks too.
+
+    Args:
+        looks: the differences as they were at each look that was taken.
+        schedule: of the looks that were planned, as many or more.
+        metric: as in `judge`.
+        unit: as in `judge`.
+        alpha: as in `judge`, over all looks together.
+    """
+    found = [{(first, second): d for first, second, d in pairs} for pairs in looks]
+    p_values = [
+        {pair: d.p_value for pair, d in look.items() if d.p_value is not None} for look in found
+    ]
+    decisions = decide(p_values, schedule=schedule, alpha=alpha)
     verdicts: list[Verdict] = []
-    for first, second, difference in pairs:
-        p = None if difference.p_value is None else next(adjusted)
-        outcome = _outcome(difference, p, alpha)
-        sentence = _sentence(
-            first, second, difference, outcome, metric, unit, comparisons=len(tested)
-        )
-        verdicts.append(Verdict(first, second, metric, difference, p, outcome, sentence))
+    for first, second, last in looks[-1]:
+        decision = decisions.get((first, second))
+        if decision is None:
+            told = Subject(first, second, last, metric, unit).no_verdict()
+            verdicts.append(Verdict(first, second, metric, last, "no interval", told))
+            continue
+        level = schedule.level(decision.look, alpha)
+        deciding = found[decision.look - 1][first, second].at(1 - level)
+        subject = Subject(first, second, deciding, metric, unit)
+        verdicts.append(_verdict(subject, decision, schedule, comparisons=len(decisions)))
     return verdicts
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values that bound the chance of any false finding (Holm 1979, Scand. J. Stat. 6).
-
-    The k-th smallest of n is multiplied by n - k + 1, and none falls below a smaller one.
-    """
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
-def _outcome(difference: Difference, adjusted_p: float | None, alpha: float) -> Outcome:
-    if adjusted_p is None:
-        return "no interval"
-    if adjusted_p >= alpha:
-        return "not separable"
-    return "better" if difference.value > 0 else "worse"
-
-
-def _sentence(
-    first: str,
-    second: str,
-    difference: Difference,
-    outcome: Outcome,
-    metric: str,
-    unit: str,
-    *,
-    comparisons: int,
-) -> str:
-    basis = _basis(difference, unit)
-    scope = _scope(first, second, difference)
-    low, high, detectable = difference.low, difference.high, difference.detectable
-    if low is None or high is None or detectable is None:
-        subject = f"{first} - {second} = {_figure(difference.value)} {metric}"
-        return f"no verdict: {subject} {basis}, but {difference.reason}{scope}"
-    digits = 1 if high - low >= 0.2 else 2
-
-    def show(value: float) -> str:
-        return _figure(value, digits)
-
-    match outcome:
-        case "better":
-            by = f"{show(difference.value)} {metric} [{show(low)}, {show(high)}]"
-            return f"{first} is better than {second} by {by} {basis}{scope}"
-        case "worse":
-            by = f"{show(-difference.value)} {metric} [{show(-high)}, {show(-low)}]"
-            return f"{second} is better than {first} by {by} {basis}{scope}"
-        case _:
-            away = low > 0 or high < 0
-            found = (
-                f"not separable after correction for {comparisons} comparisons"
-                if away
-                else ("not separable")
-            )
-            by = f"{show(difference.value)} {metric} [{show(low)}, {show(high)}]"
-            able = f"this study can show differences above {show(detectable)}"
-            return f"{found}: {first} - {second} = {by} {basis}; {able}{scope}"
+def _verdict(
+    subject: Subject, decision: Decision, schedule: Schedule, *, comparisons: int
+) -> Verdict:
+    found = subject.difference
+    detectable = found.at(1 - decision.level).detectable
+    assert detectable is not None
+    if decision.shown:
+        outcome, told = "better" if found.value > 0 else "worse", subject.better()
+    else:
+        outcome = "not separable"
+        told = subject.not_separable(detectable, comparisons=comparisons)
+    if len(schedule.times) > 1:
+        told += f"; {_looked(decision, len(schedule.times))}"
+    return Verdict(
+        subject.first,
+        subject.second,
+        subject.metric,
+        found,
+        outcome,
+        told,
+        decision=decision,
+        detectable=detectable,
+    )
 
 
-def _basis(difference: Difference, unit: str) -> str:
-    a, b = difference.seeds
-    seeds = f"{a} {_plural('seed', a)}" if a == b else f"{a} and {b} seeds"
-    return f"({seeds}, {difference.clusters:,} {_plural(unit, difference.clusters)})"
-
-
-def _scope(first: str, second: str, difference: Difference) -> str:
-    """With one seed nothing is known about how much another one would differ."""
-    match difference.seeds:
-        case (1, 1):
-            return "; one seed each: this is about these two trained models, not about the methods"
-        case (1, _):
-            return f"; one seed of {first}: this is about that trained model, not about the method"
-        case (_, 1):
-            return f"; one seed of {second}: this is about that trained model, not about the method"
-        case _:
-            return ""
-
-
-def _figure(value: float, digits: int = 1) -> str:
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"
+def _looked(decision: Decision, planned: int) -> str:
+    """When it was shown, or that it is still open."""
+    state = "shown at" if decision.shown else "open after"
+    level = probability(decision.level).removeprefix("= ")
+    return f"{state} look {decision.look} of at most {planned} (level {level})"
