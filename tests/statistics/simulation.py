@@ -1,45 +1,87 @@
-"""Studies with a known truth, to see how often intervals hold it.
+"""Studies with a known truth, to see how often intervals and verdicts hold it.
 
-Each study draws paragraphs of 2 to 17 questions and seeds anew. A score, in points, is the sum of
-what the paragraph, the question, the method on this question, the seed (its `spread`) and chance
-bring. Two methods are identical if no question suits one of them better.
+Scores look like real F1 of a middling model (`python -m tests.statistics.shape` prints real ones):
+a quarter of the answers score 0, more than half 100, the rest lies between; questions of one
+paragraph, two seeds of one method and two methods on one question are as alike as real ones. For
+that, what an answer is worth is a sum of normal parts, cut to 0 and 100:
 
-    python -m tests.statistics.simulation        prints the tables of docs/statistics.md
+    score = min(max(122.8 + paragraph + question + taste + spread + chance, 0), 100)
+
+    paragraph, question    the same for all methods and seeds
+    taste                  what suits a method: a part for the question, and one for its paragraph
+    spread                 one value a seed; its effect on the mean score has the deviation named
+    chance                 what suits a seed: likewise a part for the question and its paragraph
+
+Every study draws all of them anew, and how many questions its paragraphs have. Identical methods
+share their taste. The true mean is exact: the expectation of a cut normal variable.
+
+    python -m tests.statistics.simulation [--studies N]    prints docs/results/statistics.md
 """
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtr
 
-from tunelab.statistics import mean_interval, paired_difference
-from tunelab.statistics.variance import Clusters, Variance, variance
+from tunelab.statistics import (
+    ALPHA,
+    Clusters,
+    Difference,
+    Interval,
+    Sample,
+    decide,
+    difference,
+    interval,
+)
+from tunelab.statistics.looks import LOOKS, one_more_seed
 
-Scores = NDArray[np.float64]
+Values = NDArray[np.float32]
 
-TRUE_MEAN = 60.0
-TRUE_DIFFERENCE = 1.5
+SD, MEAN = 182.0, 122.8
+"""Of an answer's worth before it is cut: 25 % at 0 and 55 % at 100."""
 
-PARAGRAPH_SD = 10.0
-QUESTION_SD = 35.0
-METHOD_SD = 15.0
-CHANCE_SD = 20.0
+PARAGRAPH, QUESTION = 0.05, 0.5
+TASTE, TASTE_OF_PARAGRAPH = 0.19, 0.01
+CHANCE, CHANCE_OF_PARAGRAPH = 0.24, 0.01
+"""Shares of the variance."""
+
+SLOPE = 0.2
+"""Points of the mean score for a point of worth: the share that is not cut."""
+
+BETTER = 7.5
+"""Worth that a better method adds: 1.5 points of its mean score."""
+
+MUCH_BETTER = 20.0
+"""4 points, where a study looks for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
     """A kind of study."""
 
-    paragraphs: int
+    clusters: int
     spread: float
-    """Standard deviation between seeds, in points."""
+    """Standard deviation of the seeds' true mean scores, in points."""
     seeds: int = 3
-    studies: int = 1000
+    questions: float = 9.86
+    """In a cluster on average, as in SQuAD 2.0 dev; at least 3."""
+
+    @property
+    def true_mean(self) -> float:
+        """Of a method's score over paragraphs, questions and seeds."""
+        return _cut_mean(MEAN, self.spread)
+
+    @property
+    def true_difference(self) -> float:
+        """Of the better method and another."""
+        return _cut_mean(MEAN + BETTER, self.spread) - self.true_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,101 +94,201 @@ class Coverage:
     """The interval of a difference holds the true one."""
     false_positives: float
     """Two identical methods are called different."""
+    false_at_small_level: float
+    """At a tenth of the level, which correction for many pairs and looks comes down to."""
 
 
-def simulate(design: Design, *, seed: int) -> Coverage:
-    """Do the studies of a design."""
-    held = np.zeros(3)
-    for a, same, other, clusters in _studies(design, seed):
-        mean = mean_interval(a, clusters)
-        difference = paired_difference(other, a, clusters)
-        identical = paired_difference(a, same, clusters)
+def simulate(design: Design, *, studies: int, seed: int) -> Coverage:
+    """Do studies of one kind: two identical methods, and one that is better."""
+    rng = np.random.default_rng(seed)
+    held = np.zeros(4)
+    for _ in range(studies):
+        clusters, shared = _questions(design, rng)
+        usual = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng)
+        other = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng) + np.float32(BETTER)
+        a, same, better = (_sample(worth, clusters, design, rng) for worth in (usual, usual, other))
+        identical = difference(a, same)
         assert identical.p_value is not None
         held += [
-            _holds(mean.low, mean.high, TRUE_MEAN),
-            _holds(difference.low, difference.high, TRUE_DIFFERENCE),
-            identical.p_value < 0.05,
+            _holds(interval(a), design.true_mean),
+            _holds(difference(better, a), design.true_difference),
+            identical.p_value < ALPHA,
+            identical.p_value < ALPHA / 10,
         ]
-    return Coverage(*(float(share) for share in held / design.studies))
+    return Coverage(*(float(share) for share in held / studies))
 
 
-def compare_quantiles(design: Design, *, seed: int) -> dict[str, Coverage]:
-    """The same with other quantiles than the one that `Variance.critical` takes."""
-    held = {name: np.zeros(3) for name in QUANTILES}
-    for a, same, other, clusters in _studies(design, seed):
-        cases = [
-            ([a], a.mean(axis=0), TRUE_MEAN),
-            ([other, a], other.mean(axis=0) - a.mean(axis=0), TRUE_DIFFERENCE),
-            ([a, same], a.mean(axis=0) - same.mean(axis=0), 0.0),
-        ]
-        for column, (methods, contrast, truth) in enumerate(cases):
-            spread = variance(methods, contrast, Clusters.of(clusters))
-            miss = abs(contrast.mean() - truth) / math.sqrt(spread.total)
-            for name, quantile in QUANTILES.items():
-                held[name][column] += miss <= quantile(spread)
-    shares = {name: sums / design.studies for name, sums in held.items()}
-    return {name: Coverage(float(m), float(d), float(1 - i)) for name, (m, d, i) in shares.items()}
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Shares of the studies that looked several times."""
+
+    false_positives: float
+    """Any two of the identical methods are called different, at any look."""
+    found: float
+    """The better method is told from all of them in the end."""
+    looks: float
+    """At which the better method is told from one of them, on average, where it is."""
 
 
-def _satterthwaite(spread: Variance) -> float:
-    squares = spread.clusters**2 / spread.clusters_df + spread.seeds**2 / spread.seeds_df
-    return float(stdtrit(spread.total**2 / squares, 0.975))
+def simulate_looks(
+    design: Design, *, looks: int, studies: int, seed: int, identical: int = 3
+) -> Looking:
+    """Studies of some identical methods and a better one that get a seed each after every look.
 
-
-def _weighted(spread: Variance, weight: float) -> float:
-    ends = stdtrit(spread.clusters_df, 0.975), stdtrit(spread.seeds_df, 0.975)
-    return float(np.average(ends, weights=(spread.clusters, weight)))
-
-
-QUANTILES: dict[str, Callable[[Variance], float]] = {
-    "one t, Satterthwaite": _satterthwaite,
-    "weights C and B - X": lambda v: _weighted(v, max(v.seeds - v.crossing, 0)),
-    "weights C and the middle (used)": lambda v: v.critical(0.975),
-    "weights C and B": lambda v: _weighted(v, v.seeds),
-}
-
-
-def _studies(design: Design, seed: int) -> Iterator[tuple[Scores, Scores, Scores, list[str]]]:
-    """Two identical methods and a better one, (seeds, items) each, and the items' paragraphs."""
+    Args:
+        design: with the seeds of the first look.
+        looks: at most.
+        studies: how many.
+        seed: of all of them.
+        identical: how many methods are.
+    """
     rng = np.random.default_rng(seed)
-    for _ in range(design.studies):
-        sizes = rng.integers(2, 18, design.paragraphs)
-        clusters = [str(g) for g, size in enumerate(sizes) for _ in range(size)]
-        shared = TRUE_MEAN + np.repeat(rng.normal(0, PARAGRAPH_SD, len(sizes)), sizes)
-        shared = shared + rng.normal(0, QUESTION_SD, len(clusters))
-        taste = TRUE_DIFFERENCE + rng.normal(0, METHOD_SD, len(clusters))
-        a, same, other = (_method(base, design, rng) for base in (shared, shared, shared + taste))
-        yield a, same, other, clusters
+    schedule = one_more_seed(design.seeds, looks=looks)
+    last = replace(design, seeds=design.seeds + looks - 1)
+    false = found = 0
+    at: list[int] = []
+    for _ in range(studies):
+        clusters, shared = _questions(design, rng)
+        usual = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng)
+        other = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng) + np.float32(MUCH_BETTER)
+        worths = {str(n): usual for n in range(identical)} | {"better": other}
+        values = {name: _values(worth, clusters, last, rng) for name, worth in worths.items()}
+        p_values: list[dict[tuple[str, str], float]] = []
+        for look in range(looks):
+            samples = {n: Sample.of(v[: design.seeds + look], clusters) for n, v in values.items()}
+            pairs = {
+                (m, n): difference(samples[m], samples[n]) for m, n in combinations(samples, 2)
+            }
+            p_values.append({pair: d.p_value for pair, d in pairs.items() if d.p_value is not None})
+        decisions = decide(p_values, schedule=schedule, alpha=ALPHA)
+        wrong = [d.shown for pair, d in decisions.items() if "better" not in pair]
+        right = [d for pair, d in decisions.items() if "better" in pair]
+        false += any(wrong)
+        found += all(decision.shown for decision in right)
+        at += [decision.look for decision in right if decision.shown]
+    mean = float(np.mean(at)) if at else math.nan
+    return Looking(false / studies, found / studies, mean)
 
 
-def _method(shared: Scores, design: Design, rng: np.random.Generator) -> Scores:
-    spread = rng.normal(0, design.spread, (design.seeds, 1))
-    return shared + spread + rng.normal(0, CHANCE_SD, (design.seeds, len(shared)))
+def _questions(design: Design, rng: np.random.Generator) -> tuple[Clusters, Values]:
+    """Which paragraph each question has, and what makes it easy for all methods."""
+    sizes = 3 + rng.poisson(design.questions - 3, design.clusters)
+    codes = np.repeat(np.arange(design.clusters), sizes)
+    clusters = Clusters(codes, sizes.astype(np.float64))
+    return clusters, np.float32(MEAN) + _part(clusters, QUESTION, PARAGRAPH, rng)
 
 
-def _holds(low: float | None, high: float | None, truth: float) -> bool:
-    assert low is not None and high is not None
-    return low <= truth <= high
+def _part(
+    clusters: Clusters, of_question: float, of_paragraph: float, rng: np.random.Generator
+) -> Values:
+    """(N,) normal, a part for every question and one for its paragraph; shares of the variance."""
+    return _noise(clusters, 1, of_question, of_paragraph, rng)[0]
+
+
+def _noise(
+    clusters: Clusters, rows: int, of_item: float, of_cluster: float, rng: np.random.Generator
+) -> Values:
+    values = rng.standard_normal((rows, len(clusters)), dtype=np.float32)
+    values *= np.float32(SD * math.sqrt(of_item))
+    wide = rng.standard_normal((rows, len(clusters.sizes)), dtype=np.float32)
+    values += (np.float32(SD * math.sqrt(of_cluster)) * wide)[:, clusters.codes]
+    return values
+
+
+def _values(worth: Values, clusters: Clusters, design: Design, rng: np.random.Generator) -> Values:
+    """(S, N) scores of a method."""
+    values = _noise(clusters, design.seeds, CHANCE, CHANCE_OF_PARAGRAPH, rng)
+    values += worth
+    values += rng.normal(0, design.spread / SLOPE, (design.seeds, 1)).astype(np.float32)
+    return np.clip(values, 0, 100, out=values)
+
+
+def _sample(worth: Values, clusters: Clusters, design: Design, rng: np.random.Generator) -> Sample:
+    return Sample.of(_values(worth, clusters, design, rng), clusters)
+
+
+def _cut_mean(mean: float, spread: float) -> float:
+    """E min(max(Z, 0), 100) for the worth Z of any answer."""
+    sd = math.hypot(SD, spread / SLOPE)
+    low, high = (0 - mean) / sd, (100 - mean) / sd
+    inner = mean * (ndtr(high) - ndtr(low)) - sd * (_density(high) - _density(low))
+    return float(inner + 100 * ndtr(-high))
+
+
+def _density(z: float) -> float:
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+def _holds(found: Interval | Difference, truth: float) -> bool:
+    assert found.low is not None and found.high is not None
+    return found.low <= truth <= found.high
+
+
+CLUSTERS = {
+    "35 paragraphs": (35, 9.86),
+    "1,204 paragraphs": (1204, 9.86),
+    "35 articles": (35, 339.2),
+}
+"""As many as SQuAD 2.0 dev has, and its questions in each."""
+
+SPREADS = (0.0, 0.5, 2.0)
+
+
+def coverage_table(studies: int) -> Iterator[str]:
+    """Lines of markdown."""
+    yield (
+        "| clusters | seeds | seed spread | score held | difference held | "
+        "identical called different | at level 0.5 % |"
+    )
+    yield "| --- |" + " ---: |" * 6
+    for seeds in (3, 2, 5):
+        for name, (clusters, questions) in CLUSTERS.items():
+            if seeds != 3 and name.endswith("articles"):
+                continue
+            for spread in SPREADS:
+                design = Design(clusters, spread, seeds, questions)
+                found = simulate(design, studies=studies, seed=1)
+                cells = (found.mean, found.difference, found.false_positives)
+                shares = " | ".join(f"{100 * share:.1f} %" for share in cells)
+                small = f"{100 * found.false_at_small_level:.2f} %"
+                yield f"| {name} | {seeds} | {spread:g} | {shares} | {small} |"
+
+
+def looks_table(studies: int) -> Iterator[str]:
+    """Lines of markdown."""
+    yield (
+        "| paragraphs | seeds at the first look | seed spread | any false verdict | "
+        "better one told from all | looks until then, mean |"
+    )
+    yield "|" + " ---: |" * 6
+    for clusters, seeds in ((35, 3), (300, 3), (35, 2), (300, 2)):
+        for spread in SPREADS[1:]:
+            design = Design(clusters, spread, seeds)
+            found = simulate_looks(design, looks=LOOKS, studies=studies, seed=2)
+            yield (
+                f"| {clusters} | {seeds} | {spread:g} | {100 * found.false_positives:.1f} % | "
+                f"{100 * found.found:.1f} % | {found.looks:.1f} |"
+            )
 
 
 def main() -> None:
-    """Print both tables."""
-    columns = "score held | difference held | identical called different"
-    print(f"| paragraphs | seeds | seed spread | {columns} |\n|{' ---: |' * 6}")
-    for seeds in (2, 3, 5):
-        for paragraphs in (35, 300):
-            for spread in (0.0, 0.5, 2.0):
-                found = simulate(Design(paragraphs, spread, seeds=seeds), seed=1)
-                print(f"| {paragraphs} | {seeds} | {spread:g} | {_cells(found)} |", flush=True)
-    print(f"\n| quantile | paragraphs | seed spread | {columns} |\n| --- |{' ---: |' * 5}")
-    for paragraphs, spread in ((35, 2.0), (300, 0.5), (300, 2.0), (300, 5.0)):
-        for name, found in compare_quantiles(Design(paragraphs, spread), seed=2).items():
-            print(f"| {name} | {paragraphs} | {spread:g} | {_cells(found)} |", flush=True)
-
-
-def _cells(found: Coverage) -> str:
-    shares = (found.mean, found.difference, found.false_positives)
-    return " | ".join(f"{100 * share:.1f} %" for share in shares)
+    """Print docs/results/statistics.md."""
+    parser = argparse.ArgumentParser(prog="python -m tests.statistics.simulation")
+    parser.add_argument("--studies", type=int, default=2000, help="of every row")
+    studies = parser.parse_args().studies
+    error = 100 * math.sqrt(0.95 * 0.05 / studies)
+    print("# How often intervals and verdicts hold\n")
+    print(f"Printed by `python -m tests.statistics.simulation --studies {studies}`. {studies:,}")
+    print("simulated studies a row, with a known truth; nominal: 95 %, 95 %, 5 %, 0.5 %. The")
+    print(f"Monte-Carlo error of a share near 5 or 95 % is {error:.1f}.\n", flush=True)
+    for line in coverage_table(studies):
+        print(line, flush=True)
+    print("\n## Studies that look several times\n")
+    print("Three identical methods and one that is 4 points better; one more seed for all of them")
+    print(f"after each of at most {LOOKS} looks; Holm's correction over the 6 pairs. A false verdict")
+    print("is one on two identical methods, at any look; nominal: 5 %.\n", flush=True)
+    for line in looks_table(studies):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,56 @@
-"""Intervals hold the truth as often as they say, by simulation."""
+"""Intervals hold the truth, and verdicts keep their level, as often as they say: by simulation."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
-from tests.statistics.simulation import Design, simulate
+from tests.statistics.simulation import (
+    ALPHA,
+    CLUSTERS,
+    SPREADS,
+    Design,
+    simulate,
+    simulate_looks,
+)
+
+STUDIES = 2000
+
+
+def most(studies: int) -> float:
+    """False calls of all studies that may be: 5 % and two Monte-Carlo errors."""
+    return ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / studies)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
-@pytest.mark.parametrize("paragraphs", [35, 300])
-def test_coverage_with_three_seeds(paragraphs: int, spread: float) -> None:
-    design = Design(paragraphs, spread)
-    found = simulate(design, seed=0)
-    assert 0.92 <= found.mean <= 0.98
-    assert 0.92 <= found.difference <= 0.98
-    assert found.false_positives <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / design.studies)
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_coverage_with_three_seeds(name: str, spread: float) -> None:
+    clusters, questions = CLUSTERS[name]
+    design = Design(clusters, spread, questions=questions)
+    found = simulate(design, studies=STUDIES, seed=1)
+    assert 0.93 <= found.mean <= 0.97
+    assert 0.93 <= found.difference <= 0.97
+    assert found.false_positives <= most(STUDIES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.5, 2.0])
+def test_looking_several_times_keeps_the_level(spread: float) -> None:
+    found = simulate_looks(Design(35, spread), looks=8, studies=STUDIES, seed=2)
+    assert found.false_positives <= most(STUDIES)
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_a_short_form_of_the_same(spread: float) -> None:
+    found = simulate(Design(35, spread), studies=300, seed=0)
+    assert 0.91 <= found.mean <= 0.99
+    assert 0.91 <= found.difference <= 0.99
+    assert found.false_positives <= most(300)
+
+
+def test_a_short_form_of_several_looks() -> None:
+    found = simulate_looks(Design(200, 0.5), looks=4, studies=40, seed=0)
+    assert found.false_positives <= most(40)
+    assert found.found > 0.2
+    assert 1 <= found.looks <= 4

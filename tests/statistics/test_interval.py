@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tunelab.statistics import mean_interval, paired_difference
-from tunelab.statistics.variance import Clusters, variance
+from tunelab.statistics import Clusters, Sample, mean_interval, paired_difference
+from tunelab.statistics.variance import Variance, variance
 
 
 def names(*sizes: int) -> list[str]:
@@ -57,20 +57,37 @@ def test_what_is_particular_to_a_seed_on_a_paragraph_is_counted_once() -> None:
     """Without spread between seeds, three seeds vary less than one, not more."""
     clusters = names(*[5] * 400)
     values = scores(3, seeds=3, items=2000)
-    spread = variance([values], values.mean(axis=0), Clusters.of(clusters))
+    sample = Sample.of(values, clusters)
     truth = 30**2 / 2000 / 3
-    assert spread.clusters == pytest.approx(truth, rel=0.25)
-    assert spread.crossing == pytest.approx(truth, rel=0.25)
+    assert sample.crossing == pytest.approx(truth, rel=0.25)
+    spread = variance(sample)
+    assert spread.paragraphs < 0.25 * truth
+    assert spread.seeds == max(sample.between, 0.1 * sample.crossing)
     assert spread.total < 3 * truth
+
+
+def test_seeds_that_agree_by_accident_are_not_taken_for_certain() -> None:
+    """Scores of whole points: the means of the seeds are equal, their items are not."""
+    a = np.array([[100, 0, 100, 0, 0, 100], [0, 100, 0, 100, 100, 0]] * 2, dtype=float)
+    spread = variance(Sample.of(a, names(1, 1, 1, 1, 1, 1)))
+    assert spread.total > 0
+    assert spread.degrees_of_freedom <= 5
+
+
+def test_two_seeds_weigh_their_few_degrees_of_freedom() -> None:
+    """The same parts from more seeds: more degrees of freedom, and never more than paragraphs."""
+    parts = [Variance(1.0, 30.0, 1.0, df) for df in (1.0, 2.0, 4.0, 8.0)]
+    freedom = [part.degrees_of_freedom for part in parts]
+    assert freedom == sorted(freedom)
+    assert freedom[0] == pytest.approx(3 / (1 / 30 + 2))
+    assert freedom[-1] < 30
 
 
 def test_the_variance_is_unbiased_with_few_unequal_paragraphs() -> None:
     rng = np.random.default_rng(4)
     clusters = Clusters.of(names(1, 2, 3, 9, 15))
-    found = []
-    for _ in range(2000):
-        values = rng.normal(0, 1, (1, 30))
-        found.append(variance([values], values[0], clusters).clusters)
+    studies = [rng.normal(0, 1, 30) for _ in range(2000)]
+    found = [variance(Sample.of(values, clusters)).paragraphs for values in studies]
     assert np.mean(found) == pytest.approx(1 / 30, rel=0.05)
 
 
@@ -82,7 +99,8 @@ def test_degrees_of_freedom_are_those_of_the_covariance_matrix() -> None:
     values += np.repeat([2.0, -1.0, 0.5, 1.0, -1.5], sizes)  # correlated within paragraphs
     from tunelab.statistics.variance import _intraclass_correlation
 
-    rho = _intraclass_correlation(values[0], clusters)
+    sample = Sample.of(values, clusters)
+    rho = _intraclass_correlation(sample.mean, sample.influence, clusters)
     assert 0.2 < rho < 1
     p = sizes / 30
     v = sizes * (1 - rho) + sizes**2 * rho
@@ -90,15 +108,29 @@ def test_degrees_of_freedom_are_those_of_the_covariance_matrix() -> None:
     scale = np.diag(1 / np.sqrt(1 - p))
     omega = scale @ projection @ np.diag(v) @ projection.T @ scale
     expected = np.trace(omega) ** 2 / np.trace(omega @ omega)
-    assert variance([values], values[0], clusters).clusters_df == pytest.approx(expected)
+    assert variance(sample).paragraphs_df == pytest.approx(expected)
     assert expected < 4
 
 
 @pytest.mark.parametrize("groups", [2, 7, 50])
 def test_equal_paragraphs_leave_one_degree_of_freedom_fewer(groups: int) -> None:
     values = scores(6, seeds=1, items=3 * groups)
-    found = variance([values], values[0], Clusters.of(names(*[3] * groups)))
-    assert found.clusters_df == pytest.approx(groups - 1)
+    found = variance(Sample.of(values, names(*[3] * groups)))
+    assert found.paragraphs_df == pytest.approx(groups - 1)
+
+
+def test_the_moment_estimate_is_that_of_the_analysis_of_variance() -> None:
+    """Written out with the means of paragraphs."""
+    from tunelab.statistics.variance import _intraclass_correlation
+
+    clusters = Clusters.of(names(4, 4, 4, 4, 4))
+    values = np.random.default_rng(3).normal(0, 1, 20) + np.repeat([2.0, -1, 0, 1, -2], 4)
+    means = values.reshape(5, 4).mean(axis=1)
+    between = 4 * means.var(ddof=1)
+    within = ((values.reshape(5, 4) - means[:, None]) ** 2).sum() / 15
+    expected = (between - within) / (between + 3 * within)
+    sample = Sample.of(values, clusters)
+    assert _intraclass_correlation(values, sample.influence, clusters) == pytest.approx(expected)
 
 
 @settings(deadline=None)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 from tunelab.errors import RecordError, UsageError
 from tunelab.evaluation.measure import Units
+from tunelab.records.looks import Looks
+from tunelab.report.scored import Differences, Scored, Seeds, alike
 from tunelab.report.study import Method
-from tunelab.statistics import Difference, Verdict, judge, paired_difference
+from tunelab.statistics import ALPHA, ONCE, Difference, Schedule, Verdict, judge_looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """All its numbers, for comparisons.json."""
-        found = self.verdict.difference
+        found, decision = self.verdict.difference, self.verdict.decision
         return {
             "first": self.verdict.first,
             "second": self.verdict.second,
@@ -57,7 +59,10 @@ class Comparison:
             "degrees_of_freedom": found.degrees_of_freedom,
             "p_value": found.p_value,
             "p_value_holm": self.verdict.adjusted_p,
-            "detectable": found.detectable,
+            "level": decision and decision.level,
+            "look": decision and decision.look,
+            "detectable": self.verdict.detectable,
+            "mcnemar": found.mcnemar and asdict(found.mcnemar),
             "seeds": list(found.seeds),
             "items": found.items,
             "paragraphs": found.clusters,
@@ -70,17 +75,14 @@ class Comparison:
         }
 
 
-def compare_all(methods: Sequence[Method]) -> list[Comparison]:
+def compare_all(methods: Sequence[Method], looks: Looks | None = None) -> list[Comparison]:
     """All pairs with finished runs on the same items, metric by metric, the primary one first.
 
-    Holm's correction is over the pairs of one metric.
+    Holm's correction is over the pairs of one metric. In a study that looked several times it is
+    for that too, and every pair is judged by what there was at the looks.
     """
-    pairs = [
-        (first, second)
-        for first, second in combinations([m for m in methods if m.finished], 2)
-        if first.items == second.items
-    ]
-    return [found for name in spoken_names(methods) for found in _compare(pairs, name)]
+    groups = [group for group in alike(methods) if len(group) > 1]
+    return [found for name in spoken_names(methods) for found in _compare(groups, name, looks)]
 
 
 def spoken_names(methods: Sequence[Method]) -> dict[str, str]:
@@ -127,39 +129,43 @@ def refuse_different_items(methods: Sequence[Method]) -> None:
         )
 
 
-def _compare(pairs: Sequence[tuple[Method, Method]], metric: str) -> list[Comparison]:
+def _compare(
+    groups: Sequence[Sequence[Method]], metric: str, looks: Looks | None
+) -> list[Comparison]:
     """Verdicts on the pairs whose task has this metric."""
-    about = [pair for pair in pairs if pair[0].measured and metric in pair[0].measured.metrics]
-    if not about:
-        return []
-    differences = [_difference(first, second, metric, wider=False) for first, second in about]
-    named = [
-        (first.label, second.label, found)
-        for (first, second), found in zip(about, differences, strict=True)
+    scored = [
+        Scored.of(group, metric)
+        for group in groups
+        if group[0].measured and metric in group[0].measured.metrics
     ]
-    measured = about[0][0].measured
-    assert measured is not None
-    spoken = measured.metrics[metric].spoken
-    verdicts = judge(named, metric=spoken, unit=measured.units.group)
+    if not scored:
+        return []
+    taken: Sequence[Seeds | None] = [look.seeds for look in looks.looks] if looks else [None]
+    by_group = [_differences(scored, seeds, wider=False) for seeds in taken]
+    by_wider = [_differences(scored, seeds, wider=True) for seeds in taken]
+    measured = scored[0].measured
+    verdicts = judge_looks(
+        [[(*pair, found) for pair, found in look.items()] for look in by_group],
+        schedule=Schedule(looks.times) if looks else ONCE,
+        metric=measured.metrics[metric].spoken,
+        unit=measured.units.group,
+        alpha=looks.alpha if looks else ALPHA,
+    )
     return [
         Comparison(
             metric,
             verdict,
             measured.units,
-            _difference(*pair, metric, wider=True) if measured.units.wider else None,
+            by_wider[verdict.decision.look - 1 if verdict.decision else -1].get(verdict.pair),
             headline=metric in measured.headline,
             primary=metric == measured.headline[0],
         )
-        for verdict, pair in zip(verdicts, about, strict=True)
+        for verdict in verdicts
     ]
 
 
-def _difference(first: Method, second: Method, metric: str, *, wider: bool) -> Difference:
-    """First minus second on the items that the metric is about, by the wider unit or not."""
-    items = first.items
-    assert items is not None
-    about, a = first.scores(metric)
-    _, b = second.scores(metric)
-    names = items.articles if wider else items.groups
-    clusters = [name for name, wanted in zip(names, about, strict=True) if wanted]
-    return paired_difference(a[:, about], b[:, about], clusters)
+def _differences(scored: Sequence[Scored], seeds: Seeds | None, *, wider: bool) -> Differences:
+    found: Differences = {}
+    for group in scored:
+        found |= group.differences(seeds, wider=wider)
+    return found

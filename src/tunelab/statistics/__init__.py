@@ -8,15 +8,17 @@ from tunelab.statistics.interval import (
     Difference,
     Interval,
     difference,
+    interval,
     mean_interval,
     paired_difference,
 )
 from tunelab.statistics.looks import ONCE, Schedule
 from tunelab.statistics.mcnemar import McNemar, mcnemar
 from tunelab.statistics.variance import Clusters, Sample
-from tunelab.statistics.verdict import Outcome, Verdict, judge, judge_looks
+from tunelab.statistics.verdict import ALPHA, Outcome, Verdict, judge, judge_looks
 
 __all__ = [
+    "ALPHA",
     "ONCE",
     "Clusters",
     "Decision",
@@ -30,6 +32,7 @@ __all__ = [
     "decide",
     "difference",
     "holm",
+    "interval",
     "judge",
     "judge_looks",
     "mcnemar",

@@ -94,7 +94,11 @@ def mean_interval(
         clusters: (N,) the paragraph of each item.
         level: of the interval.
     """
-    sample = Sample.of(values, clusters)
+    return interval(Sample.of(values, clusters), level=level)
+
+
+def interval(sample: Sample, *, level: float = 0.95) -> Interval:
+    """The mean of a method's scores, as `mean_interval`."""
     result = Interval(
         value=float(sample.mean.mean()),
         seeds=sample.seeds,
@@ -106,9 +110,7 @@ def mean_interval(
         return replace(result, reason=found)
     error, freedom = found
     half = _quantile(freedom, (1 + level) / 2) * error
-    return replace(
-        result, low=result.value - half, high=result.value + half, standard_error=error
-    )
+    return replace(result, low=result.value - half, high=result.value + half, standard_error=error)
 
 
 def paired_difference(

@@ -53,6 +53,15 @@ class Schedule:
 ONCE = Schedule((1.0,))
 """A study that is judged when all of it is there."""
 
+LOOKS = 8
+"""Planned where a study adds seeds by itself."""
+
+
+def one_more_seed(first: int, *, looks: int = LOOKS) -> Schedule:
+    """The schedule of a study that begins with so many seeds, and adds one after every look."""
+    last = first + looks - 1
+    return Schedule(tuple(seeds / last for seeds in range(first, last + 1)))
+
 
 def spent(time: float, alpha: float) -> float:
     """How much of alpha is spent at a time between 0 and 1."""

@@ -14,6 +14,9 @@ from tunelab.statistics.wording import Subject, probability
 Outcome = Literal["better", "worse", "not separable", "no interval"]
 """Of the first method against the second."""
 
+ALPHA = 0.05
+"""Chance of calling any two identical methods different, over all pairs of a metric."""
+
 Compared = tuple[str, str, Difference]
 """The names of two methods, and their difference."""
 
@@ -37,9 +40,14 @@ class Verdict:
     detectable: float | None = None
     """The true difference that such a study would show at that level in 80 of 100 cases."""
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Both names."""
+        return self.first, self.second
+
 
 def judge(
-    pairs: Sequence[Compared], *, metric: str, unit: str = "paragraph", alpha: float = 0.05
+    pairs: Sequence[Compared], *, metric: str, unit: str = "paragraph", alpha: float = ALPHA
 ) -> list[Verdict]:
     """Verdicts on all pairs of one metric, corrected for their number.
 
@@ -49,10 +57,7 @@ def judge(
         unit: what the items are grouped by, in the singular.
         alpha: chance of calling any two identical methods different.
     """
-    verdicts = judge_looks([pairs], schedule=ONCE, metric=metric, unit=unit, alpha=alpha)
-    tested = [v.difference.p_value for v in verdicts if v.difference.p_value is not None]
-    adjusted = iter(holm(tested))
-    return [replace(v, adjusted_p=next(adjusted)) if v.decision else v for v in verdicts]
+    return judge_looks([pairs], schedule=ONCE, metric=metric, unit=unit, alpha=alpha)
 
 
 def judge_looks(
@@ -61,7 +66,7 @@ def judge_looks(
     schedule: Schedule,
     metric: str,
     unit: str = "paragraph",
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
 ) -> list[Verdict]:
     """Verdicts on the pairs of the last look, corrected for the number of looks too.
 
@@ -77,6 +82,8 @@ def judge_looks(
         {pair: d.p_value for pair, d in look.items() if d.p_value is not None} for look in found
     ]
     decisions = decide(p_values, schedule=schedule, alpha=alpha)
+    last_p = p_values[-1] if len(schedule.times) == 1 else {}
+    adjusted = dict(zip(last_p, holm(list(last_p.values())), strict=True))
     verdicts: list[Verdict] = []
     for first, second, last in looks[-1]:
         decision = decisions.get((first, second))
@@ -87,7 +94,8 @@ def judge_looks(
         level = schedule.level(decision.look, alpha)
         deciding = found[decision.look - 1][first, second].at(1 - level)
         subject = Subject(first, second, deciding, metric, unit)
-        verdicts.append(_verdict(subject, decision, schedule, comparisons=len(decisions)))
+        verdict = _verdict(subject, decision, schedule, comparisons=len(decisions))
+        verdicts.append(replace(verdict, adjusted_p=adjusted.get((first, second))))
     return verdicts
 
 
