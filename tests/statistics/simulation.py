@@ -285,7 +285,9 @@ def main() -> None:
         print(line, flush=True)
     print("\n## Studies that look several times\n")
     print("Three identical methods and one that is 4 points better; one more seed for all of them")
-    print(f"after each of at most {LOOKS} looks; Holm's correction over the 6 pairs. A false verdict")
+    print(
+        f"after each of at most {LOOKS} looks; Holm's correction over the 6 pairs. A false verdict"
+    )
     print("is one on two identical methods, at any look; nominal: 5 %.\n", flush=True)
     for line in looks_table(studies):
         print(line, flush=True)

@@ -277,8 +277,8 @@ def listed(names: Sequence[str], *, most: int = 5) -> str:
 
 
 def _able(field: Field, best: Option, tied: Sequence[Option]) -> str:
-    found = [verdict.difference for option in tied if (verdict := field.verdict(best, option))]
-    able = [difference.detectable for difference in found if difference.detectable is not None]
+    found = [verdict for option in tied if (verdict := field.verdict(best, option))]
+    able = [verdict.detectable for verdict in found if verdict.detectable is not None]
     return f"; this study can show differences above {scored(max(able))}" if able else ""
 
 
