@@ -62,13 +62,22 @@ def small_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two layers with random weights, a byte-level tokenizer and a chat template."""
+    return _save_decoder(tmp_path_factory.mktemp("small-decoder"), width=32)
+
+
+@pytest.fixture(scope="session")
+def wide_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in a width that groups of 128 weights divide, as GPTQ needs."""
+    return _save_decoder(tmp_path_factory.mktemp("wide-decoder"), width=128)
+
+
+def _save_decoder(folder: Path, *, width: int) -> Path:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     from tunelab.data.reading import generate
 
-    folder = tmp_path_factory.mktemp("small-decoder")
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
@@ -90,8 +99,8 @@ def small_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from tunelab.data import Example
 from tunelab.doctor.findings import Finding, fact
@@ -14,6 +15,7 @@ from tunelab.prompts.vocabulary import fit_vocabulary
 from tunelab.recipe import Recipe
 from tunelab.tokentree.exactness import check_exactness
 from tunelab.tuning import apply_tuning
+from tunelab.tuning.calibration import task_calibration
 
 _TRIED = 256
 """Training questions among which a small tree is looked for."""
@@ -29,7 +31,9 @@ def examine_sharing(recipe: Recipe, train: Sequence[Example]) -> list[Finding]:
     name = f"sharing, {recipe.tuning.kind}"
     if not recipe.training.share_prefix:
         return [fact(name, "training.share_prefix is off: each example has a row of its own.")]
-    decoder = load_decoder(recipe.model, seed=recipe.seed)
+    decoder = load_decoder(
+        recipe.model, seed=recipe.seed, calibrating=partial(task_calibration, recipe, train)
+    )
     fit_vocabulary(
         decoder.model, decoder.tokenizer, reasoning_tokens=recipe.prompt.reasoning_tokens
     )

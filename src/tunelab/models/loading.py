@@ -13,7 +13,9 @@ from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
+    AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -22,6 +24,18 @@ from transformers.utils import logging
 
 from tunelab.errors import ModelError
 from tunelab.models.checkpoint import resolve_checkpoint
+from tunelab.models.quantise import (
+    backbone_linears,
+    bitsandbytes_config,
+    check_installed,
+    keep_format,
+    outside_backbone,
+    refuse_other_precision,
+    refuse_widths,
+    skeleton,
+    stored_precision,
+)
+from tunelab.models.quantise_gptq import Calibration, gptq_base, pack_layers
 from tunelab.recipe import Model
 
 Reading = Literal["both ways", "left to right"]
@@ -62,32 +76,45 @@ def load_config(settings: Model) -> PretrainedConfig:
 
 
 def load_weights(
-    auto_class: Any, settings: Model, *, seed: int
+    auto_class: Any, settings: Model, *, seed: int, calibration: Calibration | None = None
 ) -> tuple[PreTrainedModel, frozenset[str]]:
     """A model of one of transformers' auto classes, and the names of the weights that are new.
 
     New weights are drawn from the seed.
 
+    Args:
+        auto_class: such as `AutoModelForCausalLM`.
+        settings: the checkpoint, and the precision that its backbone is held in.
+        seed: of new weights.
+        calibration: what a GPTQ base is made with, if it is not there yet.
+
     Raises:
-        ModelError: the checkpoint is missing, does not fit the class, or needs pickled weights.
+        ModelError: the checkpoint is missing, does not fit the class, needs pickled weights, or
+            cannot be held in the precision that is asked for.
     """
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what is new is told by the callers, not as a warning
+    check_installed(settings.quantize)
     torch.manual_seed(seed)
     config = load_config(settings)
-    try:
-        model, info = auto_class.from_pretrained(
-            resolve_checkpoint(settings.path),
-            config=config,
-            attn_implementation=_attention(config),
-            revision=settings.revision or "main",
-            dtype=_dtype(settings),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError) as error:
-        raise cannot_load(settings, error) from error
+    match settings.quantize:
+        case "none":
+            model, missing = _from_pretrained(auto_class, settings, config, quantization=None)
+        case "int8" | "nf4":
+            structure = skeleton(auto_class, config)
+            if stored_precision(config) is None:
+                refuse_widths(structure, backbone_linears(structure), settings)
+            model, missing = _from_pretrained(
+                auto_class,
+                settings,
+                config,
+                quantization=bitsandbytes_config(settings, head=outside_backbone(structure)),
+            )
+            keep_format(model)
+        case "gptq-int4" | "gptq-int8":
+            model, missing = _load_gptq(auto_class, settings, config, calibration)
+        case _:
+            assert_never(settings.quantize)
     positions = model.config.to_dict().get("max_position_embeddings")
     if positions and settings.max_length > positions:
         raise ModelError(
@@ -95,6 +122,53 @@ def load_weights(
             f"{positions} tokens.",
             hint=f"Set model.max_length={positions} or less.",
         )
+    return model, missing
+
+
+def _load_gptq(
+    auto_class: Any, settings: Model, config: PretrainedConfig, calibration: Calibration | None
+) -> tuple[PreTrainedModel, frozenset[str]]:
+    """A checkpoint that is quantised already, or its quantised twin, in our own layers."""
+    if auto_class is not AutoModelForCausalLM:
+        raise ModelError(
+            f"model.quantize={settings.quantize} is for decoders, but '{settings.path}' is none.",
+            hint="Use model.quantize=int8 or nf4.",
+        )
+    if stored_precision(config) is None:
+        structure = skeleton(auto_class, config)
+        refuse_widths(structure, backbone_linears(structure), settings)
+        folder = gptq_base(settings, calibration, load_any_tokenizer(settings))
+        settings = settings.model_copy(update={"path": str(folder), "revision": None})
+        config = load_config(settings)
+    model, missing = _from_pretrained(auto_class, settings, config, quantization=None)
+    return pack_layers(model, dtype=_dtype(settings)), missing
+
+
+def _from_pretrained(
+    auto_class: Any,
+    settings: Model,
+    config: PretrainedConfig,
+    *,
+    quantization: BitsAndBytesConfig | None,
+) -> tuple[PreTrainedModel, frozenset[str]]:
+    """The model, and the names of the weights that its checkpoint lacks."""
+    refuse_other_precision(settings, config)
+    if stored_precision(config) is not None:
+        quantization = None  # the checkpoint's own is in its configuration
+    try:
+        model, info = auto_class.from_pretrained(
+            resolve_checkpoint(settings.path),
+            config=config,
+            attn_implementation=_attention(config),
+            revision=settings.revision or "main",
+            dtype=_dtype(settings),
+            quantization_config=quantization,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError) as error:
+        raise cannot_load(settings, error) from error
     return model, frozenset(info["missing_keys"])
 
 
@@ -139,7 +213,8 @@ def weights_digest(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        values = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(values.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -51,6 +51,9 @@ class Task(Settings):
     """Share of the training questions held out, as whole articles, for every choice."""
 
 
+Precision = Literal["none", "int8", "nf4", "gptq-int4", "gptq-int8"]
+
+
 class Model(Settings):
     """The pretrained checkpoint."""
 
@@ -60,6 +63,14 @@ class Model(Settings):
     """Branch, tag or commit of a hub id."""
     dtype: Literal["f32", "bf16", "bf16-true"] = "f32"
     """bf16: autocast, weights and optimiser state stay float32. bf16-true: everything bfloat16."""
+    quantize: Precision = "none"
+    """Bits that the linear layers are held in; adapters are trained on top (docs/quantisation.md)."""
+    double_quant: bool = True
+    """nf4: the scales of the blocks are quantised too, which saves 0.4 bits a weight."""
+    calibration: str | None = None
+    """gptq: a text file, a paragraph a line; not given: the task's own training questions."""
+    calibration_samples: int = Field(default=128, ge=1)
+    """gptq: so many paragraphs of at most max_length tokens are read."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """Replaces all dropout rates of the checkpoint; on a CPU, 0 makes training much faster."""
     max_length: int = Field(default=384, ge=16)

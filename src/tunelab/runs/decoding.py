@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import assert_never
 
 import torch
@@ -15,7 +16,7 @@ from tunelab.errors import DataError
 from tunelab.evaluation.constraints import AnswerConstraint
 from tunelab.evaluation.decoding import decode_answers
 from tunelab.evaluation.grammars import AnswerForm
-from tunelab.models.decoder import Decoder, load_decoder
+from tunelab.models.decoder import Calibrating, Decoder, load_decoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
@@ -32,6 +33,7 @@ from tunelab.tokentree.packing import PackedTree, one_by_one, pack
 from tunelab.tokentree.reading import sequence_log_probs, target_log_probs
 from tunelab.training.answers import AnswerObjective
 from tunelab.tuning import TunedModel, apply_tuning
+from tunelab.tuning.calibration import task_calibration
 from tunelab.tuning.parity import Logits
 
 TOKENS_PER_PASS = 4096
@@ -55,7 +57,8 @@ class DecoderFamily:
         self._recipe = recipe
         self._accelerator = accelerator
         self._display = display
-        decoder = _load(recipe)
+        self._calibrating = partial(task_calibration, recipe, train)
+        decoder = _load(recipe, self._calibrating)
         self.tokenizer = decoder.tokenizer
         self.prompter = Prompter(
             decoder.tokenizer, recipe.prompt, choose_shots(train, recipe.tuning, seed=recipe.seed)
@@ -166,7 +169,7 @@ class DecoderFamily:
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""
-        loaded = _load(self._recipe).model
+        loaded = _load(self._recipe, self._calibrating).model
         torch.nn.Module.to(loaded, self._accelerator.device)
         return loaded
 
@@ -233,9 +236,9 @@ class DecoderFamily:
             self.notes.append(sentence)
 
 
-def _load(recipe: Recipe) -> Decoder:
+def _load(recipe: Recipe, calibrating: Calibrating) -> Decoder:
     """The checkpoint, with rows for the reasoning tokens; equal seeds give equal rows."""
-    decoder = load_decoder(recipe.model, seed=recipe.seed)
+    decoder = load_decoder(recipe.model, seed=recipe.seed, calibrating=calibrating)
     fit_vocabulary(
         decoder.model, decoder.tokenizer, reasoning_tokens=recipe.prompt.reasoning_tokens
     )

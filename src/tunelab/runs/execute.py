@@ -21,6 +21,7 @@ from tunelab.data import TaskData, examples_digest, load_task
 from tunelab.errors import DivergedError, Interrupted, ProofError, StorageError, TunelabError
 from tunelab.evaluation.measure import task_scores
 from tunelab.evaluation.spans import apply_threshold
+from tunelab.models.quantise_held import parameter_count
 from tunelab.recipe import Recipe, digest, dump
 from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
 from tunelab.runs.answering import Answering
@@ -218,7 +219,7 @@ class _Run:
             seconds_evaluation=evaluation,
             peak_memory_bytes=self.memory.peak_bytes(),
             trained_parameters=sum(p.numel() for p in tuned.trained_parameters().values()),
-            total_parameters=sum(p.numel() for p in tuned.model.parameters()),
+            total_parameters=parameter_count(tuned.model),
             saved_bytes=_saved_bytes(self.directory),
             tokens_per_second=tokens / training if training else None,
             energy_joules=self.energy.joules(),

@@ -10,6 +10,7 @@ from tunelab.data import load_task
 from tunelab.errors import RecipeError, TunelabError
 from tunelab.evaluation.measure import PRIMARY
 from tunelab.models.checkpoint import resolve_checkpoint
+from tunelab.models.quantise import check_installed
 from tunelab.recipe import Recipe, digest, dump, expand, labels, setting, trials, with_settings
 from tunelab.records import Manifest, RunDirectory, write_atomically
 from tunelab.runs.family import check_family
@@ -75,7 +76,8 @@ def check(runs: Sequence[Recipe]) -> None:
             )
         resolve_checkpoint(run.model.path)
         check_family(run)
-        check_tuning(run.tuning)
+        check_tuning(run.tuning, run.model.quantize)
+        check_installed(run.model.quantize)
 
 
 def plan_runs(runs: Sequence[Recipe], names: Sequence[str], out: Path) -> list[Planned]:

@@ -23,6 +23,7 @@ from tunelab.recipe.schema import (
     LoraTuning,
     NoTuning,
     PeftTuning,
+    Precision,
     PrefixTuning,
     PromptTuning,
     Tuning,
@@ -101,14 +102,30 @@ def load_tuned(model: PreTrainedModel, folder: Path, tuning: Tuning) -> TunedMod
     return TunedModel(loaded, tuning, frozenset())
 
 
-def check_tuning(tuning: Tuning) -> None:
-    """Refuse what no model can make right: unknown methods and options.
+def check_tuning(tuning: Tuning, precision: Precision) -> None:
+    """Refuse what no model can make right: unknown methods and options, or a base in few bits
+    for a method that would have to change it.
 
     Raises:
         TuningError: with what is allowed.
     """
     if isinstance(tuning, PeftTuning):
         check_options(tuning)
+    if precision == "none":
+        return
+    if isinstance(tuning, FullTuning | HeadTuning):
+        raise TuningError(
+            f"tuning.kind={tuning.kind} stores the whole model, but the weights of a base with "
+            f"model.quantize={precision} are integers, which no gradient can move.",
+            hint="Train an adapter on it, such as tuning.kind=lora or prefix, or set "
+            "model.quantize=none.",
+        )
+    if isinstance(tuning, LoraTuning) and tuning.init in _CHANGES_THE_BASE:
+        raise TuningError(
+            f"tuning.init={tuning.init} moves a part of the weights into the adapter, which a base "
+            f"with model.quantize={precision} cannot give up.",
+            hint="Use tuning.init=default, or model.quantize=none.",
+        )
 
 
 def _adapt(

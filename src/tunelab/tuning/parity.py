@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tunelab.errors import RecordError
+from tunelab.models.quantise_held import dequantise, quantised_layers, rounds_activations
 from tunelab.records import Proof
 from tunelab.tuning.apply import load_tuned
 from tunelab.tuning.model import TunedModel
@@ -23,7 +24,8 @@ MERGE_TOLERANCE = 1e-4
 """Of the largest logit, in float32, where the same sum is rounded in another order: merged models,
 and PiSSA and OLoRA adapters, which are stored in another form than they are trained in."""
 COARSE_TOLERANCE = 0.05
-"""Of the largest logit, where the weights are stored in less than float32."""
+"""Of the largest logit, where the weights are stored in less than float32, or activations are
+rounded to int8 before the base is unpacked to be merged with."""
 
 Logits = Callable[[TunedModel], Tensor]
 
@@ -46,11 +48,23 @@ def reload_proofs(
         loaded = load_tuned(fresh_base(), folder, tuned.tuning)
     except RecordError as error:
         return [*acts, _stored(held=False, found=error.problem)]
+    coarse = rounds_activations(loaded.checkpoint)
+    limit = COARSE_TOLERANCE if coarse else _tolerance(loaded, MERGE_TOLERANCE)
     return [
         *acts,
         _reloaded(tuned, loaded, trained, logits(loaded)),
-        *_merged(loaded, trained, logits),
+        *_merged(_unquantised(loaded, folder, fresh_base), trained, logits, limit),
     ]
+
+
+def _unquantised(
+    loaded: TunedModel, folder: Path, fresh_base: Callable[[], PreTrainedModel]
+) -> TunedModel:
+    """What can be merged: the adapter on the values that a quantised base stands for."""
+    if not quantised_layers(loaded.checkpoint) or not _merges(loaded):
+        return loaded
+    base = dequantise(fresh_base(), dtype=loaded.checkpoint.dtype)
+    return load_tuned(base, folder, loaded.tuning)
 
 
 def _acts(tuned: TunedModel, logits: Logits) -> Proof:
@@ -96,16 +110,21 @@ def _stored(*, held: bool, found: str) -> Proof:
     )
 
 
-def _merged(loaded: TunedModel, trained: Tensor, logits: Logits) -> list[Proof]:
+def _merges(loaded: TunedModel) -> bool:
+    """Whether the method is one that PEFT may merge."""
+    return loaded.stored == "adapter" and isinstance(loaded.adapted.base_model, BaseTuner)
+
+
+def _merged(loaded: TunedModel, trained: Tensor, logits: Logits, limit: float) -> list[Proof]:
     """Merging, where PEFT can merge the method."""
-    if loaded.stored != "adapter" or not isinstance(loaded.adapted.base_model, BaseTuner):
+    if not _merges(loaded):
         return []
     try:
         merged = cast("Any", loaded.adapted.base_model).merge_and_unload()
     except NotImplementedError:  # how PEFT says that it cannot
         return []
     again = logits(TunedModel(merged, loaded.tuning, frozenset()))
-    held, found = _compare(trained, again, _tolerance(loaded, MERGE_TOLERANCE))
+    held, found = _compare(trained, again, limit)
     return [
         Proof(
             name="the merged model says the same",

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from tunelab.errors import ProofError
+from tunelab.models.quantise_held import SLACK_BITS, Held, measure
 from tunelab.records import Proof
 from tunelab.tuning.model import TunedModel
 
@@ -61,6 +62,7 @@ class TrainingWatch:
         self._frozen = {name: checksum(t, sample=SAMPLED) for name, t in self._others.items()}
         self._lacking = dict.fromkeys(self._expected)  # an ordered set: no gradient yet
         self._absent = dict.fromkeys(self._expected)  # no gradient at all, not even zero
+        self._held: Held | None = None
         self._before: list[Proof] = []
         self._groups: list[dict[str, Any]] = []
 
@@ -93,6 +95,7 @@ class TrainingWatch:
         """
         if self._watched < self._steps and any(group["lr"] > 0 for group in self._groups):
             self._watched += 1
+            self._held = measure(self._tuned.model)
             if self._watched == self._steps:
                 raise_unless_held([self._gradients()])
 
@@ -102,7 +105,8 @@ class TrainingWatch:
 
     def proofs(self) -> list[Proof]:
         """All that was seen; call when the training is over."""
-        return [*self._before, self._gradients(), self._moved(), self._still()]
+        packed = [self._packed(self._held)] if self._held else []
+        return [*self._before, self._gradients(), self._moved(), self._still(), *packed]
 
     def _requirement(self) -> Proof:
         trained = self._tuned.trained_parameters()
@@ -164,6 +168,15 @@ class TrainingWatch:
             f"parameters under the name of '{self._tuned.tuning.kind}'. Find what freezes, "
             "detaches or hooks these tensors; with gradient checkpointing the inputs must require "
             "a gradient.",
+        )
+
+    def _packed(self, found: Held) -> Proof:
+        return Proof(
+            name="a quantised base stays quantised",
+            held=found.bits <= found.nominal_bits + SLACK_BITS,
+            found=f"During training: {found.sentence}.",
+            remedy="A library unpacks the base while it is trained on: its memory is not what the "
+            "recipe says. Use another precision, and tell us.",
         )
 
     def _reason(self, failed: list[str]) -> str:
