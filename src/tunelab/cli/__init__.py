@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `tunelab --help` starts at
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -51,6 +52,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a `TunelabError` becomes a message and an exit code."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns when PEFT imports it
     try:
         app(args=arguments, prog_name="tunelab")
     except TunelabError as error:

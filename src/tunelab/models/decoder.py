@@ -24,9 +24,7 @@ Calibrating = Callable[[PreTrainedTokenizerBase], Calibration]
 """Reads what GPTQ is calibrated on with the tokenizer of the checkpoint."""
 
 
-def load_decoder(
-    settings: Model, *, seed: int, calibrating: Calibrating | None = None
-) -> Decoder:
+def load_decoder(settings: Model, *, seed: int, calibrating: Calibrating | None = None) -> Decoder:
     """Load the checkpoint of a recipe.
 
     Args:

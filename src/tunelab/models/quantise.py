@@ -145,7 +145,7 @@ def keep_format(model: nn.Module) -> None:
     On a processor with bfloat16 4-bit layers would be packed anew for evaluation, in place, and
     computed in bfloat16 whatever the recipe says.
     """
-    from bitsandbytes.nn import Linear4bit, Linear8bitLt
+    from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 
     for module in model.modules():
         if isinstance(module, Linear4bit):

@@ -78,7 +78,7 @@ def text_calibration(settings: Model, tokenizer: PreTrainedTokenizerBase) -> Cal
         ) from error
     texts = [line for line in lines if line][: settings.calibration_samples]
     ids = [tokenizer(text)["input_ids"] for text in texts]
-    rows = tuple(tuple(row)[: settings.max_length] for row in ids)  # pyright: ignore[reportArgumentType]
+    rows = tuple(tuple(row)[: settings.max_length] for row in ids)
     return Calibration(rows, f"model.calibration ({path.name})")
 
 
@@ -178,7 +178,7 @@ def _make(
     logger.disable("llmcompressor")
     logger.disable("compressed_tensors")
     from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
-    from llmcompressor import oneshot
+    from llmcompressor.entrypoints.oneshot import oneshot
     from llmcompressor.modifiers.gptq import GPTQModifier
     from torch.utils.data import DataLoader
 
@@ -191,7 +191,7 @@ def _make(
     )
     bits = NOMINAL_BITS[settings.quantize]
     grouped = {"strategy": "group", "group_size": GROUP} if bits == 4 else {"strategy": "channel"}
-    weights = QuantizationArgs(num_bits=bits, type="int", symmetric=True, **grouped)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    weights = QuantizationArgs(num_bits=bits, type="int", symmetric=True, **grouped)  # pyright: ignore[reportArgumentType]
     modifier = GPTQModifier(
         config_groups={"linear": QuantizationScheme(targets=["Linear"], weights=weights)},
         ignore=outside_backbone(model),
@@ -201,7 +201,7 @@ def _make(
         oneshot(
             model=model,
             processor=tokenizer,  # pyright: ignore[reportArgumentType]
-            recipe=modifier,  # pyright: ignore[reportArgumentType]
+            recipe=modifier,
             dataset=DataLoader(rows, batch_size=None),  # pyright: ignore[reportArgumentType]
             num_calibration_samples=len(rows),
             max_seq_length=settings.max_length,

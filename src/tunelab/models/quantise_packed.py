@@ -59,7 +59,7 @@ class PackedLinear(nn.Linear):
         grouped = integers.view(outputs, groups, -1).to(self.scale.dtype)
         return grouped.mul_(self.scale[..., None]).view(outputs, -1)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - nn.Linear's own name
         """(..., I) -> (..., O)."""
         product: Tensor = _Product.apply(input, self)
         return product if self.bias is None else product + self.bias.to(product.dtype)
@@ -85,14 +85,14 @@ class _Product(torch.autograd.Function):
 class _Unpacked(Tensor):
     """A weight that a method may read; writing to it would be lost, so it is refused."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore[reportAssignmentType]
 
     @property
-    def data(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def data(self) -> Tensor:
         return self.detach()
 
     @data.setter
-    def data(self, value: Tensor) -> NoReturn:
+    def data(self, _value: Tensor) -> NoReturn:
         raise TypeError("the weights of a packed layer cannot be changed; dequantise the base")
 
 

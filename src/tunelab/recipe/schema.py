@@ -64,7 +64,7 @@ class Model(Settings):
     dtype: Literal["f32", "bf16", "bf16-true"] = "f32"
     """bf16: autocast, weights and optimiser state stay float32. bf16-true: everything bfloat16."""
     quantize: Precision = "none"
-    """Bits that the linear layers are held in; adapters are trained on top (docs/quantisation.md)."""
+    """How the linear layers are held; adapters are trained on top (docs/quantisation.md)."""
     double_quant: bool = True
     """nf4: the scales of the blocks are quantised too, which saves 0.4 bits a weight."""
     calibration: str | None = None

@@ -7,9 +7,12 @@ itself when the process that started it does.
 
 from __future__ import annotations
 
+import logging
 import signal
 
-from tunelab.runs import execute
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns when PEFT imports it
+
+from tunelab.runs import execute  # noqa: E402
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
