@@ -123,7 +123,7 @@ def refuse_widths(model: nn.Module, names: list[str], settings: Model) -> None:
 
 
 def bitsandbytes_config(settings: Model, *, head: list[str]) -> BitsAndBytesConfig:
-    """What transformers is told for int8 and nf4; `head` names the modules that stay as they are."""
+    """What transformers is told for int8 and nf4; the modules in `head` stay as they are."""
     match settings.quantize:
         case "int8":
             return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=head)

@@ -116,7 +116,7 @@ def dequantise(model: PreTrainedModel, *, dtype: torch.dtype) -> PreTrainedModel
 
 
 def rounds_activations(model: nn.Module) -> bool:
-    """Whether what goes into its layers is rounded too (int8): no plain layer says just the same."""
+    """Whether what goes into its layers is rounded too (int8): plain ones say nearly so."""
     return any("8bit" in type(layer).__name__ for layer in quantised_layers(model).values())
 
 
