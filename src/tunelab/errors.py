@@ -60,6 +60,16 @@ class TuningError(TunelabError):
     exit_code = 2
 
 
+class EndpointError(TunelabError):
+    """A model behind an endpoint that cannot be reached, refuses, or answers nonsense."""
+
+
+class PriceError(TunelabError):
+    """What was asked for costs more than is allowed."""
+
+    exit_code = 3
+
+
 class ProofError(TunelabError):
     """A run that cannot show that it trained what it claims."""
 

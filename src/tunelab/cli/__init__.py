@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from tunelab import __version__
-from tunelab.cli import compare, demo, doctor, listing, methods, reading, report, run, score
+from tunelab.cli import compare, demo, doctor, listing, methods, reading, report, run, score, serve
 from tunelab.errors import TunelabError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("doctor")(doctor.doctor)
 app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("serve")(serve.serve)
 app.command("reading")(reading.reading)
 app.command("methods")(methods.methods)
 app.command("tasks")(listing.tasks)

@@ -30,6 +30,8 @@ NO_ANSWER = "?"
 """Said of an unanswerable question."""
 OPENING = '```json\n{"answer": "'
 ENDING = '"}\n```'
+STOP_TEXTS = ("}\n```",)
+"""Behind which an answer is over."""
 
 _TODAY = datetime(2024, 7, 26)
 """The date that Llama 3.2's template falls back on."""
@@ -57,7 +59,26 @@ def chat_frame(
     Raises:
         ModelError: there is no chat template, it cannot be rendered, or it loses a part.
     """
-    conversation = converse(settings, no_answer=no_answer, shots=shots)
+    return frame_of(
+        tokenizer,
+        converse(settings, no_answer=no_answer, shots=shots),
+        lexer=lexer,
+        version=version(settings),
+    )
+
+
+def frame_of(
+    tokenizer: PreTrainedTokenizerBase,
+    conversation: Sequence[Message],
+    *,
+    lexer: Lexer,
+    version: str,
+) -> Frame:
+    """The frame of any conversation whose last message is the answer.
+
+    Raises:
+        ModelError: there is no chat template, it cannot be rendered, or it loses a part.
+    """
     before, closing = _render(tokenizer, conversation)
     last = before[-1]
     assert isinstance(last, str)
@@ -65,12 +86,12 @@ def chat_frame(
     prompt = last.rstrip(" ")
     lead = last[len(prompt) :]
     return Frame(
-        version=version(settings),
+        version=version,
         prompt=(*before[:-1], prompt),
         opening=lead + OPENING,
         ending=ENDING,
         closing=_up_to_control(closing, lexer),
-        stop_texts=("}\n```",),
+        stop_texts=STOP_TEXTS,
     )
 
 

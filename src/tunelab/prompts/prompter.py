@@ -26,7 +26,7 @@ from tunelab.prompts.reasoning import reasoning_token_ids
 from tunelab.recipe import Prompt
 
 _PROBE = Example(id="probe", question="b", context="a", answers=(), group="", article="")
-_FIRST_CHARACTERS = 'aZ7 ?."(-$é中'
+FIRST_CHARACTERS = 'aZ7 ?."(-$é中'
 """Beginnings of answers that the seam and a forced start are tried with."""
 
 
@@ -86,7 +86,7 @@ class Prompter:
                 )
             case never:
                 assert_never(never)
-        self._end = _end_token(self._frame, self._lexer)
+        self._end = end_token(self._frame, self._lexer)
         self.begin_id = self._lexer.begin_id
         """Beginning-of-sequence, or None."""
         prompt = self.prompt_ids(_PROBE)
@@ -202,7 +202,7 @@ class Prompter:
 
     def _probes(self) -> list[tuple[int, ...]]:
         """One question with answers that begin in many ways."""
-        answers = [self.no_answer, *(first + "b" for first in _FIRST_CHARACTERS)]
+        answers = [self.no_answer, *(first + "b" for first in FIRST_CHARACTERS)]
         return self._wholes([(_PROBE, answer) for answer in answers])
 
     def _find_forced_start(self) -> tuple[str, tuple[int, ...]]:
@@ -223,7 +223,7 @@ def _encoded(prompt: Sequence[int], whole: tuple[int, ...]) -> EncodedExample:
     return EncodedExample(ids=whole, targets=tuple(i >= start for i in range(len(whole))))
 
 
-def _end_token(frame: Frame, lexer: Lexer) -> int:
+def end_token(frame: Frame, lexer: Lexer) -> int:
     """The token that ends an answer: the template's end of turn, else end-of-sequence."""
     if frame.closing:
         return lexer.token_id(lexer.split(frame.closing)[1])

@@ -11,6 +11,7 @@ from tunelab.recipe.grid import (
 )
 from tunelab.recipe.reading import dump, expand_variables, read_recipe, validate
 from tunelab.recipe.schema import (
+    Api,
     Evaluation,
     FullTuning,
     HeadTuning,
@@ -30,6 +31,7 @@ from tunelab.recipe.schema import (
 )
 
 __all__ = [
+    "Api",
     "Evaluation",
     "FullTuning",
     "HeadTuning",

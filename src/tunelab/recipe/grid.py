@@ -15,6 +15,7 @@ from typing import Any, assert_never
 from tunelab.errors import RecipeError
 from tunelab.recipe.reading import RawRecipe, validate
 from tunelab.recipe.schema import (
+    Api,
     FullTuning,
     HeadTuning,
     LoraTuning,
@@ -99,6 +100,9 @@ def digest(recipe: Recipe) -> str:
     Defaults are not spelt out, so that a setting added later leaves older runs what they are.
     """
     ignored = {"name", "price_per_hour", "grid"}
+    api = Api(logprobs=recipe.model.api.logprobs, options=recipe.model.api.options)
+    model = recipe.model.model_copy(update={"api": api})  # without patience, keys and prices
+    recipe = recipe.model_copy(update={"model": model})
     content = recipe.model_dump(mode="json", exclude=ignored, exclude_defaults=True)
     content["defaults"] = DEFAULTS
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -110,7 +114,7 @@ def labels(runs: list[Recipe]) -> list[str]:
 
     The tuning's own label, and behind it the settings that tell runs of one tuning apart.
     """
-    flat = [_flatten(_raw(run) | {"seed": None, "search": None}) for run in runs]
+    flat = [_named(_flatten(_raw(run) | {"seed": None, "search": None})) for run in runs]
     names = [tuning_label(run.tuning) for run in runs]
     namesakes: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
@@ -128,6 +132,12 @@ def labels(runs: list[Recipe]) -> list[str]:
             extra = [f"{k.rpartition('.')[2]}={_short(flat[index].get(k))}" for k in told]
             result[index] = ",".join([names[index], *extra])
     return result
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    """A model behind an endpoint goes by its name there."""
+    name = row.pop("model.name")
+    return row | {"model.path": name} if row["model.endpoint"] else row
 
 
 def _goes_without_saying(key: str, row: Mapping[str, Any]) -> bool:

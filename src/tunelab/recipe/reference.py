@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from tunelab.recipe.schema import Evaluation, Model, Recipe, Search, Task, Training, Tuning
+from tunelab.recipe.schema import Api, Evaluation, Model, Recipe, Search, Task, Training, Tuning
 
 _HEAD = """\
 # The recipe
@@ -46,6 +46,7 @@ def reference() -> str:
         ("Top level", Recipe),
         ("task", Task),
         ("model", Model),
+        ("model.api", Api),
         *((f"tuning: {_kind(tuning)}", tuning) for tuning in tunings),
         ("training", Training),
         ("evaluation", Evaluation),
@@ -87,7 +88,7 @@ def _type(annotation: Any) -> str:
     return names.get(annotation.__name__, "yes or no" if annotation is bool else "anything")
 
 
-_GROUPS = {"Task", "Model", "Training", "Evaluation", "Search"}
+_GROUPS = {"Api", "Task", "Model", "Training", "Evaluation", "Search"}
 
 
 def _default(field: FieldInfo) -> str:

@@ -54,8 +54,31 @@ class Task(Settings):
 Precision = Literal["none", "int8", "nf4", "gptq-int4", "gptq-int8"]
 
 
+class Api(Settings):
+    """How a model behind an endpoint is asked."""
+
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key, which is written nowhere; "": no key is sent."""
+    concurrency: int = Field(default=8, ge=1, le=256)
+    """Requests under way at a time."""
+    timeout: float = Field(default=60, gt=0)
+    """Seconds that one request may take in all."""
+    retries: int = Field(default=6, ge=0)
+    """How often a request is repeated, ever later, after 429, 5xx, silence or nonsense."""
+    logprobs: int = Field(default=0, ge=0, le=20)
+    """Likeliest tokens to ask for at each place; above 0, answers get scores and a threshold."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the request's body; null takes a field out."""
+    input_price: float | None = Field(default=None, ge=0)
+    """Price of a million tokens read, in your currency."""
+    output_price: float | None = Field(default=None, ge=0)
+    """Price of a million tokens written."""
+    max_price: float | None = Field(default=None, ge=0)
+    """Nothing is asked if all runs together are estimated above it; a run that passes it ends."""
+
+
 class Model(Settings):
-    """The pretrained checkpoint."""
+    """The pretrained checkpoint, or a model behind an OpenAI-compatible endpoint."""
 
     path: str = "minilm"
     """Bundled name, folder, or hub id; encoders point at spans, decoders write answers."""
@@ -77,6 +100,12 @@ class Model(Settings):
     """Encoders: tokens of one window. Decoders: tokens of prompt and answer; nothing is cut."""
     stride: int = Field(default=128, ge=0)
     """Encoders: context tokens that two neighbouring windows share."""
+    endpoint: str | None = None
+    """Address of a server, such as https://api.openai.com/v1; then `path` is not read."""
+    name: str | None = None
+    """The model's name at the endpoint."""
+    api: Api = Api()
+    """How an endpoint is asked."""
 
 
 class Prompt(Settings):

@@ -12,7 +12,8 @@ from tunelab.evaluation.threshold import choose_threshold
 from tunelab.metrics.squad import answer_f1
 from tunelab.recipe import Recipe
 from tunelab.records import Prediction
-from tunelab.runs.family import Family
+from tunelab.runs.family import Answers
+from tunelab.runs.remote_checks import gives_scores
 
 
 @dataclass(slots=True)
@@ -20,7 +21,7 @@ class Answering:
     """A tuned model that answers questions."""
 
     recipe: Recipe
-    family: Family
+    family: Answers
     seconds: float = 0.0
     """Spent so far."""
 
@@ -35,16 +36,19 @@ class Answering:
     def chooses_threshold(self) -> bool:
         """Whether validation is asked for the no-answer threshold."""
         wanted = self.recipe.evaluation.no_answer_threshold
-        return self.recipe.task.version == "2.0" and wanted == "validation"
+        chooses = self.recipe.task.version == "2.0" and wanted == "validation"
+        return chooses and gives_scores(self.recipe)
 
     def threshold(self, validation: Sequence[Prediction]) -> float | None:
         """The no-answer threshold that the recipe asks for; None where it withholds no answer."""
-        if self.recipe.task.version == "1.1":
+        if self.recipe.task.version == "1.1" or not gives_scores(self.recipe):
             return None
         match self.recipe.evaluation.no_answer_threshold:
             case "decoded":
                 return None
             case "validation":
+                if any(row.span_score is None or row.null_score is None for row in validation):
+                    return None  # an endpoint did not give the log-probabilities that were asked
                 return choose_threshold(validation) if validation else 0.0
             case wanted:
                 return wanted

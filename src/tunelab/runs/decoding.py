@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import assert_never
+from pathlib import Path
+from typing import Self, assert_never
 
 import torch
 from accelerate import Accelerator
@@ -26,13 +28,20 @@ from tunelab.prompts.vocabulary import fit_vocabulary
 from tunelab.recipe import Evaluation, Recipe
 from tunelab.records import Decoded, Prediction, Proof
 from tunelab.runs.progress import Display
-from tunelab.tokentree.decoding import Beams, Decoding, Greedy, Sample
+from tunelab.tokentree.decoding import (
+    Beams,
+    Constraint,
+    Decoding,
+    Generated,
+    Greedy,
+    Sample,
+)
 from tunelab.tokentree.exactness import check_exactness
 from tunelab.tokentree.generation import generate
 from tunelab.tokentree.packing import PackedTree, one_by_one, pack
 from tunelab.tokentree.reading import sequence_log_probs, target_log_probs
 from tunelab.training.answers import AnswerObjective
-from tunelab.tuning import TunedModel, apply_tuning
+from tunelab.tuning import TunedModel, apply_tuning, load_tuned
 from tunelab.tuning.calibration import task_calibration
 from tunelab.tuning.parity import Logits
 
@@ -53,6 +62,7 @@ class DecoderFamily:
         total_steps: int,
         accelerator: Accelerator,
         display: Display,
+        stored: Path | None = None,
     ) -> None:
         self._recipe = recipe
         self._accelerator = accelerator
@@ -70,16 +80,25 @@ class DecoderFamily:
             "class": type(decoder.model).__name__,
             "sha256": weights_digest(decoder.model),
         }
-        self.tuned = apply_tuning(
-            decoder.model,
-            recipe.tuning,
-            total_steps=total_steps,
-            seed=recipe.seed,
-            new_tokens=reasoning_token_ids(self.tokenizer, recipe.prompt.reasoning_tokens),
-        )
+        if stored is None:
+            self.tuned = apply_tuning(
+                decoder.model,
+                recipe.tuning,
+                total_steps=total_steps,
+                seed=recipe.seed,
+                new_tokens=reasoning_token_ids(self.tokenizer, recipe.prompt.reasoning_tokens),
+            )
+        else:
+            self.tuned = load_tuned(decoder.model, stored, recipe.tuning)
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.tuned.model.to(accelerator.device)
+
+    def answering_by(self, settings: Evaluation) -> Self:
+        """The same model, answering in another way."""
+        other = copy.copy(self)
+        other._recipe = self._recipe.model_copy(update={"evaluation": settings})
+        return other
 
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning."""
@@ -129,16 +148,11 @@ class DecoderFamily:
             )
         self.tuned.model.eval()
         with self._display.phase(name, len(read)) as advance, self._accelerator.autocast():
-            written = generate(
-                self.tuned.checkpoint,
-                self.tokenizer,
+            written = self.write(
                 [prompts[index] for index in read],
                 decoding_of(settings, self.prompter, seed=self._recipe.seed),
-                virtual=self.tuned.virtual(),
                 constraint=self._constraint([examples[index].context for index in read]),
                 forced_start=forced,
-                share=self._share,
-                tokens_per_pass=TOKENS_PER_PASS,
                 advance=lambda count: advance(count, ""),
             )
             answered = decode_answers(
@@ -154,6 +168,29 @@ class DecoderFamily:
             found[index] if index in found else unread(example)
             for index, example in enumerate(examples)
         ]
+
+    def write(
+        self,
+        prompts: Sequence[Sequence[int]],
+        decoding: Decoding,
+        *,
+        constraint: Constraint | None = None,
+        forced_start: Sequence[int] = (),
+        advance: Callable[[int], None],
+    ) -> list[Generated]:
+        """Continue any prompts, given as tokens; see `tokentree.generation`."""
+        return generate(
+            self.tuned.checkpoint,
+            self.tokenizer,
+            prompts,
+            decoding,
+            virtual=self.tuned.virtual(),
+            constraint=constraint,
+            forced_start=forced_start,
+            share=self._share,
+            tokens_per_pass=TOKENS_PER_PASS,
+            advance=advance,
+        )
 
     def probe(self, examples: Sequence[Example]) -> Logits:
         """Log-probabilities of the answers of a few examples; without autocast."""

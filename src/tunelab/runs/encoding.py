@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
 import torch
 from accelerate import Accelerator
@@ -14,11 +17,11 @@ from tunelab.models.encoder import load_encoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.passes import Pass, pad_pass
 from tunelab.prompts.windows import encode_windows
-from tunelab.recipe import Recipe
+from tunelab.recipe import Evaluation, Recipe
 from tunelab.records import Prediction, Proof
 from tunelab.runs.progress import Display
 from tunelab.training.spans import SpanObjective
-from tunelab.tuning import TunedModel, apply_tuning
+from tunelab.tuning import TunedModel, apply_tuning, load_tuned
 from tunelab.tuning.parity import Logits
 
 TOKENS_PER_PASS = 4096
@@ -31,7 +34,13 @@ class EncoderFamily:
     """A tuned encoder with a span head."""
 
     def __init__(
-        self, recipe: Recipe, *, total_steps: int, accelerator: Accelerator, display: Display
+        self,
+        recipe: Recipe,
+        *,
+        total_steps: int,
+        accelerator: Accelerator,
+        display: Display,
+        stored: Path | None = None,
     ) -> None:
         self.notes: list[str] = []
         self.proofs: list[Proof] = []
@@ -46,10 +55,19 @@ class EncoderFamily:
             "sha256": weights_digest(encoder.model),
             "head": "new" if encoder.fresh_head else "from the checkpoint",
         }
-        self.tuned = apply_tuning(
-            encoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
-        )
+        if stored is None:
+            self.tuned = apply_tuning(
+                encoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
+            )
+        else:
+            self.tuned = load_tuned(encoder.model, stored, recipe.tuning)
         self.tuned.model.to(accelerator.device)
+
+    def answering_by(self, settings: Evaluation) -> Self:
+        """The same model, answering in another way."""
+        other = copy.copy(self)
+        other._recipe = self._recipe.model_copy(update={"evaluation": settings})
+        return other
 
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and whether the head is new."""

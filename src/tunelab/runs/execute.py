@@ -28,6 +28,8 @@ from tunelab.runs.answering import Answering
 from tunelab.runs.environment import hardware, versions
 from tunelab.runs.family import Family, load_family
 from tunelab.runs.progress import Display
+from tunelab.runs.remote import RemoteFamily
+from tunelab.runs.remote_checks import estimated_price
 from tunelab.training.loop import Hooks, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
@@ -102,6 +104,29 @@ class _Run:
         data = load_task(recipe.task)
         self.note(data=_describe(data))
 
+        if recipe.model.endpoint is not None:
+            self._ask(data)
+        else:
+            self._tune(data)
+        self.end("ok")
+        shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
+
+    def end(self, status: Status, message: str = "", trace: str = "") -> None:
+        """Write how the run ended."""
+        self.directory.error.unlink(missing_ok=True)
+        if message:
+            write_atomically(self.directory.error, f"{message}\n{trace}")
+            self.display.say(f"{status}: {message}")
+        self.note(status=status, message=message)
+
+    def note(self, **changes: object) -> None:
+        """Add to the manifest, on disk too."""
+        self.manifest = self.manifest.model_copy(update=changes)
+        self.directory.write_manifest(self.manifest)
+
+    def _tune(self, data: TaskData) -> None:
+        """A model at hand: tune it, and answer with it."""
+        recipe = self.recipe
         set_seed(recipe.seed)
         accelerator = Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
         per_epoch = steps_per_epoch(len(data.train), recipe.training.batch_size)
@@ -121,21 +146,29 @@ class _Run:
         self._evaluate(data, answering)
         self.note(notes=(*self.manifest.notes, *family.notes))
         self.note(cost=self._cost(family.tuned, done, answering.seconds))
-        self.end("ok")
-        shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
 
-    def end(self, status: Status, message: str = "", trace: str = "") -> None:
-        """Write how the run ended."""
-        self.directory.error.unlink(missing_ok=True)
-        if message:
-            write_atomically(self.directory.error, f"{message}\n{trace}")
-            self.display.say(f"{status}: {message}")
-        self.note(status=status, message=message)
-
-    def note(self, **changes: object) -> None:
-        """Add to the manifest, on disk too."""
-        self.manifest = self.manifest.model_copy(update=changes)
-        self.directory.write_manifest(self.manifest)
+    def _ask(self, data: TaskData) -> None:
+        """A model behind an endpoint: answer with it."""
+        api = self.recipe.model.api
+        self.display.say(estimated_price(self.recipe, data))
+        family = RemoteFamily(self.recipe, data.train, display=self.display, stop=self.stop)
+        self.note(model=family.identity(), notes=data.notes)
+        answering = Answering(self.recipe, family)
+        self._evaluate(data, answering)
+        spent = family.spending
+        self.note(
+            notes=(*self.manifest.notes, *family.notes, spent.sentence(api)),
+            cost=Cost(
+                seconds_training=0.0,
+                seconds_evaluation=answering.seconds,
+                peak_memory_bytes=None,
+                trained_parameters=0,
+                total_parameters=0,
+                saved_bytes=0,
+                tokens_per_second=None,
+                price=spent.price(api),
+            ),
+        )
 
     def _train(
         self, data: TaskData, family: Family, answering: Answering, accelerator: Accelerator

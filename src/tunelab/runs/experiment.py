@@ -17,6 +17,7 @@ from tunelab.runs.family import check_family
 from tunelab.runs.lock import hold
 from tunelab.runs.process import Workers
 from tunelab.runs.progress import Display
+from tunelab.runs.remote_checks import check_remote
 from tunelab.tuning import check_tuning
 
 SEARCH = "search"
@@ -74,10 +75,12 @@ def check(runs: Sequence[Recipe]) -> None:
                 "search chooses on validation, but task.validation is 0: nothing is held out.",
                 hint="Set task.validation=0.1, or drop the search with search=null.",
             )
-        resolve_checkpoint(run.model.path)
-        check_family(run)
+        if run.model.endpoint is None:
+            resolve_checkpoint(run.model.path)
+            check_family(run)
         check_tuning(run.tuning, run.model.quantize)
         check_installed(run.model.quantize)
+    check_remote(runs)
 
 
 def plan_runs(runs: Sequence[Recipe], names: Sequence[str], out: Path) -> list[Planned]:

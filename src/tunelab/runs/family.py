@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, Self
 
 from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -11,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tunelab.data import Example
 from tunelab.errors import RecipeError
 from tunelab.models.loading import reading_direction
-from tunelab.recipe import NoTuning, Prompt, Recipe
+from tunelab.recipe import Evaluation, NoTuning, Prompt, Recipe
 from tunelab.records import Prediction, Proof
 from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
@@ -21,15 +22,28 @@ from tunelab.tuning import TunedModel
 from tunelab.tuning.parity import Logits
 
 
-class Family(Protocol):
+class Answers(Protocol):
+    """A model that answers, wherever it is."""
+
+    notes: list[str]
+    """What a reader of the table must know; it grows while the run goes on."""
+
+    def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
+        """One prediction per example, each answered; `name` stands on the progress bar."""
+        ...
+
+
+class Family(Answers, Protocol):
     """A model of some family, tuned as a recipe says."""
 
     tuned: TunedModel
     tokenizer: PreTrainedTokenizerBase
-    notes: list[str]
-    """What a reader of the table must know; it grows while the run goes on."""
     proofs: list[Proof]
     """What the family proves by itself; likewise."""
+
+    def answering_by(self, settings: Evaluation) -> Self:
+        """The same model, answering in another way."""
+        ...
 
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and what of them is new."""
@@ -37,10 +51,6 @@ class Family(Protocol):
 
     def objective(self, examples: Sequence[Example]) -> Objective:
         """What is minimised on training examples."""
-        ...
-
-    def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
-        """One prediction per example, each answered; `name` stands on the progress bar."""
         ...
 
     def probe(self, examples: Sequence[Example]) -> Logits:
@@ -93,18 +103,29 @@ def load_family(
     total_steps: int,
     accelerator: Accelerator,
     display: Display,
-) -> Family:
+    stored: Path | None = None,
+) -> DecoderFamily | EncoderFamily:
     """Load the recipe's model and make it ready to be tuned.
 
     Args:
         train: the training examples, which the worked examples of a prompt are taken from.
+        stored: what a finished run stored; the model is then as that run left it, and only answers.
     """
     match reading_direction(recipe.model):
         case "both ways":
             return EncoderFamily(
-                recipe, total_steps=total_steps, accelerator=accelerator, display=display
+                recipe,
+                total_steps=total_steps,
+                accelerator=accelerator,
+                display=display,
+                stored=stored,
             )
         case "left to right":
             return DecoderFamily(
-                recipe, train, total_steps=total_steps, accelerator=accelerator, display=display
+                recipe,
+                train,
+                total_steps=total_steps,
+                accelerator=accelerator,
+                display=display,
+                stored=stored,
             )

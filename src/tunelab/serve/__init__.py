@@ -1,0 +1,1 @@
+"""A model offered over HTTP, in the form that OpenAI's interface has made common."""
