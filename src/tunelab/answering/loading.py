@@ -49,19 +49,26 @@ def _load_run(run: RunDirectory) -> Answerer:
             hint="`tunelab run` with the same recipe goes on with it.",
         )
     recipe = _read_recipe(run.recipe)
-    if isinstance(recipe.tuning, NoTuning):
-        stored = None
-        train = load_task(recipe.task).train if recipe.tuning.shots else []
-    else:
-        stored = run.adapter if run.adapter.is_dir() else run.model
-        train = []
+    if recipe.model.endpoint is not None:
+        raise UsageError(
+            f"{run.path.name} asked a model behind an endpoint; there is nothing here to load.",
+            hint=f"Ask {recipe.model.endpoint} itself.",
+        )
+    untuned = isinstance(recipe.tuning, NoTuning)
+    stored = None if untuned else run.adapter if run.adapter.is_dir() else run.model
     return _load(
         run.path.name,
         recipe,
-        train=train,
+        train=load_task(recipe.task).train if _needs_examples(recipe) else [],
         stored=stored,
         threshold=manifest.no_answer_threshold,
     )
+
+
+def _needs_examples(recipe: Recipe) -> bool:
+    """Whether training examples are a part of the model: shown to it, or it was calibrated on."""
+    shots = recipe.tuning.shots if isinstance(recipe.tuning, NoTuning) else 0
+    return shots > 0 or recipe.model.quantize.startswith("gptq")
 
 
 def _load_adapter(folder: Path) -> Answerer:
