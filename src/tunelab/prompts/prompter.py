@@ -163,6 +163,16 @@ class Prompter:
         [prompt], [whole] = self.prompts_of([example]), self._wholes([(example, answer)])
         return _encoded(prompt, whole)
 
+    def text_ids(self, text: str) -> EncodedExample:
+        """A text without any prompt, nothing of it a control token.
+
+        It stands behind beginning-of-sequence, or else the token that ends an answer, so that all
+        of it is a target.
+        """
+        before = self._end if self.begin_id is None else self.begin_id
+        [ids] = self._lexer.read([(Quoted(text),)])
+        return EncodedExample(ids=(before, *ids), targets=(False, *(True for _ in ids)))
+
     def encode_all(self, examples: Sequence[Example], *, max_length: int | None) -> EncodedSet:
         """Prompt and trained answer of many; those longer than `max_length` are set apart."""
         prompts = self.prompts_of(examples)

@@ -61,11 +61,11 @@ def trials(run: Recipe) -> list[Recipe]:
     product = list(itertools.product(*search.over.values()))
     count = min(search.trials, len(product))
     chosen = [product[round(i * (len(product) - 1) / max(count - 1, 1))] for i in range(count)]
-    base = _raw(run) | {"search": None, "seed": 0}
+    base = _raw(run) | {"search": None, "seed": 0, "track": ()}
     limits = {
         "task": {"train_limit": search.train_limit} if search.train_limit else {},
         "training": {"epochs": search.epochs} if search.epochs else {},
-        "evaluation": {"split": "validation"},
+        "evaluation": {"split": "validation", "ablations": (), "contamination": False},
     }
     return [
         validate(
@@ -99,7 +99,7 @@ def digest(recipe: Recipe) -> str:
 
     Defaults are not spelt out, so that a setting added later leaves older runs what they are.
     """
-    ignored = {"name", "price_per_hour", "grid"}
+    ignored = {"name", "price_per_hour", "grid", "track"}
     api = Api(logprobs=recipe.model.api.logprobs, options=recipe.model.api.options)
     model = recipe.model.model_copy(update={"api": api})  # without patience, keys and prices
     recipe = recipe.model_copy(update={"model": model})

@@ -278,6 +278,11 @@ class Evaluation(Settings):
     """Decoders: a response begins with the opening of the answer, such as of its JSON."""
     reasoning_limit: int = Field(default=0, ge=0)
     """Decoders: tokens that may be written freely before a constrained answer begins."""
+    ablations: tuple[Literal["question-only", "shuffled-context"], ...] = ()
+    """The test again, without contexts or with those of other paragraphs: what remains of a score
+    was not read."""
+    contamination: bool = False
+    """Decoders: tests whether the model prefers the published order of the test questions."""
 
 
 class Search(Settings):
@@ -312,6 +317,8 @@ class Recipe(Settings):
     """How answers are read off."""
     seed: int = Field(default=0, ge=0)
     """Initialisation, dropout and the order of the data, the same order for every method."""
+    track: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Trackers that runs are mirrored to; the run directory stays the truth."""
     price_per_hour: float | None = Field(default=None, gt=0)
     """Price of an hour of this machine, in your currency."""
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None = None

@@ -158,6 +158,21 @@ class Prediction(Record):
     """None for an extractive model."""
 
 
+class OrderShard(Record):
+    """One line of contamination.jsonl: a paragraph's questions in the published and other orders.
+
+    Log-probabilities are in nats, of all tokens of the questions, nothing but questions before
+    them.
+    """
+
+    group: str
+    items: int
+    canonical: float
+    """In the order of the test file."""
+    shuffled: tuple[float, ...]
+    """In other orders, drawn at random."""
+
+
 class Score(Record):
     """A metric with its 95 % interval over paragraphs, its count and its convention."""
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from tunelab.errors import RecordError, UsageError
-from tunelab.records.contents import READABLE_VERSIONS, Manifest, Prediction, Scores, Step
+from tunelab.records.contents import (
+    READABLE_VERSIONS,
+    Manifest,
+    OrderShard,
+    Prediction,
+    Scores,
+    Step,
+)
 from tunelab.records.files import RecordT, read_lines, write_atomically
 
 _SCORES = TypeAdapter(Scores)
@@ -56,6 +63,15 @@ class RunDirectory:
         """One line a test item."""
         return self.path / "predictions.jsonl"
 
+    def ablated(self, ablation: str) -> Path:
+        """The predictions of an ablation, such as question-only."""
+        return self.path / f"predictions-{ablation}.jsonl"
+
+    @property
+    def contamination(self) -> Path:
+        """Log-probabilities of the test questions in their order and in others, where asked for."""
+        return self.path / "contamination.jsonl"
+
     @property
     def answers(self) -> Path:
         """The predictions as a spreadsheet, where `tunelab report --answers` wrote it."""
@@ -92,11 +108,26 @@ class RunDirectory:
             )
         return read_lines(self.predictions, Prediction)
 
-    def write_predictions(self, predictions: list[Prediction]) -> None:
-        """Write all test items in one step."""
+    def write_predictions(
+        self, predictions: list[Prediction], *, ablation: str | None = None
+    ) -> None:
+        """Write all test items in one step; those of an ablation into a file of their own."""
+        path = self.predictions if ablation is None else self.ablated(ablation)
+        write_atomically(path, "".join(row.model_dump_json() + "\n" for row in predictions))
+
+    def read_ablated(self, ablation: str) -> list[Prediction]:
+        """All test items under an ablation."""
+        return self._read_lines(self.ablated(ablation), Prediction)
+
+    def write_contamination(self, shards: list[OrderShard]) -> None:
+        """Write the log-probabilities of all orders in one step."""
         write_atomically(
-            self.predictions, "".join(row.model_dump_json() + "\n" for row in predictions)
+            self.contamination, "".join(row.model_dump_json() + "\n" for row in shards)
         )
+
+    def read_contamination(self) -> list[OrderShard]:
+        """The log-probabilities of all orders."""
+        return self._read_lines(self.contamination, OrderShard)
 
     def read_scores(self) -> Scores:
         """Read scores.json."""
@@ -108,6 +139,14 @@ class RunDirectory:
     def write_scores(self, scores: Scores) -> None:
         """Write scores.json."""
         write_atomically(self.scores, _SCORES.dump_json(scores, indent=2) + b"\n")
+
+    def _read_lines(self, path: Path, kind: type[RecordT]) -> list[RecordT]:
+        if not path.exists():
+            raise RecordError(
+                f"{self.path.name} has no {path.name}, which its recipe asks for.",
+                hint="It was removed. Move the run directory away and run again.",
+            )
+        return read_lines(path, kind)
 
 
 def find_runs(directory: Path) -> list[RunDirectory]:

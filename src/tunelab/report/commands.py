@@ -9,6 +9,7 @@ from pathlib import Path
 from tunelab.records import find_runs, write_atomically
 from tunelab.report.answers import answers_csv
 from tunelab.report.beside import curves
+from tunelab.report.card import write_card
 from tunelab.report.charts import risk_chart
 from tunelab.report.comparing import (
     Comparison,
@@ -42,6 +43,8 @@ def write_report(directory: Path, limits: Limits | None = None) -> Report:
     document = json.dumps(report.document(), indent=2, ensure_ascii=False)
     write_atomically(directory / "comparisons.json", document + "\n")
     write_atomically(directory / "report.html", page(report))
+    for run in (run for method in study.methods for run in method.finished):
+        write_card(run.directory)
     return report
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunelab.report.beside import BESIDE_MEANING, beside_markdown
+from tunelab.report.reasons import reason_lines, reasons_meaning
 from tunelab.report.report import Report
 from tunelab.report.table import markdown
 from tunelab.report.telling import COMMAND, circumstances, meaning, proofs
@@ -21,6 +22,8 @@ def text(report: Report) -> str:
         parts += ["## Verdicts", _bullets([*report.verdicts, *report.not_compared])]
     if any(run.curve for run in finished):
         parts += ["## Beside the official scores", *_beside(report)]
+    if reasons := [*reason_lines(report.study.methods), *reasons_meaning(report.study.methods)]:
+        parts += ["## Why it scores", _bullets(reasons)]
     if report.problems:
         parts += ["## Runs that did not finish", _bullets(report.problems)]
     if finished:

@@ -18,6 +18,7 @@ from tunelab.report.beside import BESIDE_MEANING, beside_table, curves
 from tunelab.report.charts import axis_chart, cost_chart, loss_chart, risk_chart
 from tunelab.report.comparing import spoken_names
 from tunelab.report.questions import Questions, read_questions
+from tunelab.report.reasons import reason_lines, reasons_meaning
 from tunelab.report.recommendation import COSTS, Field
 from tunelab.report.report import Report
 from tunelab.report.study import Method
@@ -83,6 +84,8 @@ def page(report: Report) -> str:
         answers=answer_views(compared, primary, questions, colours) if compared else [],
         compared=compared,
         questions=questions,
+        reasons=reason_lines(report.study.methods),
+        reasons_meaning=reasons_meaning(report.study.methods),
         runs=runs,
         run_headings=run_headings(report),
         proofs=proof_views(report),

@@ -11,6 +11,7 @@ from typing import Any
 from tunelab.report.advice import advise
 from tunelab.report.beside import beside_document
 from tunelab.report.comparing import Comparison, compare_all, not_compared
+from tunelab.report.reasons import reasons_document
 from tunelab.report.recommendation import Advice, Limits
 from tunelab.report.study import Study
 from tunelab.report.table import Row, make_row, metrics_of
@@ -72,6 +73,7 @@ class Report:
             "comparisons": [comparison.document() for comparison in self.comparisons],
             "not_compared": self.not_compared,
             "beside": beside_document(self.study.methods),
+            **reasons_document(self.study.methods),
         }
 
 

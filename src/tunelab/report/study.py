@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +16,13 @@ import numpy as np
 import yaml
 
 from tunelab.errors import RecordError
+from tunelab.evaluation.ablations import Ablation
 from tunelab.evaluation.beside import answering_curve, literal_score
 from tunelab.evaluation.measure import Measured, measure
 from tunelab.metrics import LiteralScore, RiskCoverage
 from tunelab.metrics.squad import Floats, Mask
 from tunelab.recipe import Recipe, digest, expand, labels, setting, validate, with_settings
-from tunelab.records import Manifest, Prediction, RunDirectory, Status, find_runs
+from tunelab.records import Manifest, OrderShard, Prediction, RunDirectory, Status, find_runs
 
 _ROUNDING = 1e-9
 
@@ -64,6 +65,10 @@ class Run:
     """Risk against coverage; of version 2.0 alone, where an answer may be withheld."""
     answers: tuple[str, ...] = ()
     """(N,) Final answers: text that a model wrote."""
+    ablated: dict[Ablation, Measured] = field(default_factory=dict)
+    """The metrics on the same items with other contexts, where the recipe asks for them."""
+    order: tuple[OrderShard, ...] | None = None
+    """How likely the test questions are in several orders, where the recipe asks for it."""
     damage: str = ""
     """Why its files cannot be used, where they cannot."""
 
@@ -133,7 +138,7 @@ def read_study(directory: Path) -> Study:
         found = [read_run(place) for place in places]
         return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
     found = [_read_or_damaged(place) for place in places]
-    recipe = _read_recipe(directory / "recipe.yaml")
+    recipe = recorded_recipe(directory / "recipe.yaml")
     asked = expand(recipe)
     names = labels(asked)
     wanted = {(label, run.seed): run for label, run in zip(names, asked, strict=True)}
@@ -152,22 +157,37 @@ def read_run(place: RunDirectory) -> Run:
     Raises:
         RecordError: a file is damaged, or scores.json says something else than the predictions.
     """
-    recipe, manifest = _read_recipe(place.recipe), place.read_manifest()
+    recipe, manifest = recorded_recipe(place.recipe), place.read_manifest()
     if manifest.status != "ok":
         return Run(place, recipe, manifest, None, None)
     rows = sorted(place.read_predictions(), key=lambda row: row.id)
     measured = measure(recipe.task, rows)
     _refuse_other_scores(place, measured, len(rows))
+    items, asked = _items(rows, measured.task), recipe.evaluation
     return Run(
         place,
         recipe,
         manifest,
-        _items(rows, measured.task),
+        items,
         measured,
         literal=literal_score(rows),
         curve=answering_curve(rows) if recipe.task.version == "2.0" else None,
         answers=tuple(row.answer for row in rows),
+        ablated={name: _ablated(place, recipe, items, name) for name in asked.ablations},
+        order=tuple(place.read_contamination()) if asked.contamination else None,
     )
+
+
+def _ablated(place: RunDirectory, recipe: Recipe, items: Items, name: Ablation) -> Measured:
+    rows = sorted(place.read_ablated(name), key=lambda row: row.id)
+    measured = measure(recipe.task, rows)
+    if _items(rows, measured.task) != items:
+        raise RecordError(
+            f"{place.ablated(name).name} of {place.path.name} is not about the items of "
+            "predictions.jsonl.",
+            hint="One was damaged or edited. Move the run directory away and run again.",
+        )
+    return measured
 
 
 def _read_or_damaged(place: RunDirectory) -> Run:
@@ -183,7 +203,7 @@ def _read_or_damaged(place: RunDirectory) -> Run:
         return Run(place, recipe, manifest, None, None, damage=str(error))
 
 
-def _read_recipe(path: Path) -> Recipe:
+def recorded_recipe(path: Path) -> Recipe:
     """Read a recipe that a run wrote; its data need not be on this machine."""
     try:
         return validate(yaml.safe_load(path.read_text(encoding="utf-8")), source=str(path))

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunelab.data import Example
+from tunelab.evaluation.ablations import Ablation, ablate, with_gold
+from tunelab.evaluation.contamination import Reader, score_orders
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.evaluation.threshold import choose_threshold
 from tunelab.metrics.squad import answer_f1
 from tunelab.recipe import Recipe
-from tunelab.records import Prediction
+from tunelab.records import OrderShard, Prediction
 from tunelab.runs.family import Answers
 from tunelab.runs.remote_checks import gives_scores
 
@@ -31,6 +33,26 @@ class Answering:
         predictions = self.family.answer(examples, name)
         self.seconds += time.perf_counter() - began
         return predictions
+
+    def answer_ablated(self, examples: Sequence[Example], ablation: Ablation) -> list[Prediction]:
+        """One prediction per example, whose context was taken away or exchanged."""
+        changed = ablate(examples, ablation, seed=self.recipe.seed)
+        return with_gold(self.answer(changed, ablation), examples)
+
+    def order_shards(
+        self, examples: Sequence[Example], *, reader: Reader | None
+    ) -> list[OrderShard]:
+        """How likely the questions of each paragraph are, in their order and in others."""
+        assert reader is not None, "check_family refuses encoders"
+        began = time.perf_counter()
+        shards = score_orders(
+            examples,
+            seed=self.recipe.seed,
+            max_length=self.recipe.model.max_length,
+            model=reader,
+        )
+        self.seconds += time.perf_counter() - began
+        return shards
 
     @property
     def chooses_threshold(self) -> bool:

@@ -47,6 +47,8 @@ from tunelab.tuning.parity import Logits
 
 TOKENS_PER_PASS = 4096
 """Without gradients a pass may be larger than in training."""
+TEXTS_AT_ONCE = 256
+"""Texts between two moves of the progress bar."""
 PROBED = 4
 """Examples that models are compared on."""
 
@@ -191,6 +193,26 @@ class DecoderFamily:
             tokens_per_pass=TOKENS_PER_PASS,
             advance=advance,
         )
+
+    @property
+    def reader(self) -> DecoderFamily:
+        """It gives a text by itself a probability."""
+        return self
+
+    def encode_text(self, text: str) -> EncodedExample:
+        """A text by itself, behind the beginning of a sequence; its first token is no target."""
+        return self.prompter.text_ids(text)
+
+    def text_log_probs(self, texts: Sequence[EncodedExample], name: str) -> list[float]:
+        """The log-probability of each text; what texts have in common is read once."""
+        self.tuned.model.eval()
+        found: list[float] = []
+        with self._display.phase(name, len(texts)) as advance, self._accelerator.autocast():
+            for first in range(0, len(texts), TEXTS_AT_ONCE):
+                scores, _ = self._score(texts[first : first + TEXTS_AT_ONCE])
+                found += scores
+                advance(len(scores), "")
+        return found
 
     def probe(self, examples: Sequence[Example]) -> Logits:
         """Log-probabilities of the answers of a few examples; without autocast."""

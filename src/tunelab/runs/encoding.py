@@ -100,6 +100,10 @@ class EncoderFamily:
                 advance=lambda count: advance(count, ""),
             )
 
+    @property
+    def reader(self) -> None:
+        """An encoder gives no text a probability."""
+
     def probe(self, examples: Sequence[Example]) -> Logits:
         """Span logits on the first windows; without autocast: what differs is the weights."""
         windows = encode_windows(examples[:PROBED], self.tokenizer, self._recipe.model)

@@ -19,17 +19,20 @@ from accelerate.utils import set_seed
 
 from tunelab.data import TaskData, examples_digest, load_task
 from tunelab.errors import DivergedError, Interrupted, ProofError, StorageError, TunelabError
+from tunelab.evaluation.ablations import ablated_scores
 from tunelab.evaluation.measure import task_scores
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.models.quantise_held import parameter_count
 from tunelab.recipe import Recipe, digest, dump
 from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
+from tunelab.report.card import write_card
 from tunelab.runs.answering import Answering
 from tunelab.runs.environment import hardware, versions
 from tunelab.runs.family import Family, load_family
 from tunelab.runs.progress import Display
 from tunelab.runs.remote import RemoteFamily
 from tunelab.runs.remote_checks import estimated_price
+from tunelab.runs.tracking import Mirror
 from tunelab.training.loop import Hooks, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
@@ -67,6 +70,8 @@ def execute(
             run.end("out_of_memory", f"Memory ran out: {error}. Lower training.tokens_per_pass.")
         else:
             run.end("failed", f"A defect of tunelab: {error!r}", traceback.format_exc())
+    finally:
+        run.mirror.finish()
 
 
 class _Run:
@@ -87,6 +92,7 @@ class _Run:
         self.memory = MemoryMeter()
         self.energy = EnergyMeter()
         self.display = Display(directory.path.name, quiet=quiet)
+        self.mirror = Mirror(recipe, directory, say=self.display.say)
         self.manifest = Manifest(
             label=label,
             digest=digest(recipe),
@@ -104,10 +110,13 @@ class _Run:
         data = load_task(recipe.task)
         self.note(data=_describe(data))
 
+        self.mirror.start()
         if recipe.model.endpoint is not None:
             self._ask(data)
         else:
             self._tune(data)
+        self.note(notes=(*self.manifest.notes, *self.mirror.notes))
+        write_card(self.directory)
         self.end("ok")
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
 
@@ -144,6 +153,9 @@ class _Run:
         if family.tuned.expected:
             done = self._train(data, family, answering, accelerator)
         self._evaluate(data, answering)
+        if recipe.evaluation.contamination:
+            shards = answering.order_shards(data.test, reader=family.reader)
+            self.directory.write_contamination(shards)
         self.note(notes=(*self.manifest.notes, *family.notes))
         self.note(cost=self._cost(family.tuned, done, answering.seconds))
 
@@ -183,6 +195,11 @@ class _Run:
         done = len(self.directory.read_steps())
         try:
             with self.display.phase("training", total, done=done) as advance:
+
+                def told(step: Step) -> None:
+                    advance(1, f"loss {step.loss:.3f}")
+                    self.mirror.step(step)
+
                 outcome = train(
                     tuned,
                     objective,
@@ -196,7 +213,7 @@ class _Run:
                         validate=(lambda: answering.validation_f1(data.validation))
                         if data.validation and recipe.training.epochs > 1
                         else None,
-                        advance=lambda step: advance(1, f"loss {step.loss:.3f}"),
+                        advance=told,
                         stop=self.stop,
                     ),
                 )
@@ -240,7 +257,13 @@ class _Run:
                 assert_never(recipe.evaluation.split)
         predictions = apply_threshold(predictions, threshold)
         self.directory.write_predictions(predictions)
-        self.directory.write_scores(task_scores(recipe.task, predictions))
+        scores = task_scores(recipe.task, predictions)
+        for ablation in recipe.evaluation.ablations:
+            ablated = apply_threshold(answering.answer_ablated(data.test, ablation), threshold)
+            self.directory.write_predictions(ablated, ablation=ablation)
+            scores |= ablated_scores(recipe.task, ablation, ablated)
+        self.directory.write_scores(scores)
+        self.mirror.scores(scores)
         self.note(no_answer_threshold=threshold)
 
     def _cost(self, tuned: TunedModel, steps: Sequence[Step], evaluation: float) -> Cost:

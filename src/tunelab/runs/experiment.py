@@ -18,6 +18,7 @@ from tunelab.runs.lock import hold
 from tunelab.runs.process import Workers
 from tunelab.runs.progress import Display
 from tunelab.runs.remote_checks import check_remote
+from tunelab.runs.tracking import check_trackers
 from tunelab.tuning import check_tuning
 
 SEARCH = "search"
@@ -80,6 +81,7 @@ def check(runs: Sequence[Recipe]) -> None:
             check_family(run)
         check_tuning(run.tuning, run.model.quantize)
         check_installed(run.model.quantize)
+        check_trackers(run.track)
     check_remote(runs)
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tunelab.data import Example
 from tunelab.errors import RecipeError
+from tunelab.evaluation.contamination import Reader
 from tunelab.models.loading import reading_direction
 from tunelab.recipe import Evaluation, NoTuning, Prompt, Recipe
 from tunelab.records import Prediction, Proof
@@ -53,6 +54,11 @@ class Family(Answers, Protocol):
         """What is minimised on training examples."""
         ...
 
+    @property
+    def reader(self) -> Reader | None:
+        """What gives a text by itself a probability; None for an encoder."""
+        ...
+
     def probe(self, examples: Sequence[Example]) -> Logits:
         """Logits of any model of this family on a few examples, for comparing models."""
         ...
@@ -76,6 +82,12 @@ def check_family(recipe: Recipe) -> None:
             f"'{prompted}' is set, but the model '{recipe.model.path}' is an encoder: it reads a "
             "question and a context, and no prompt.",
             hint=f"Leave '{prompted}' out, or choose a decoder (see `tunelab models`).",
+        )
+    if recipe.evaluation.contamination and reading_direction(recipe.model) == "both ways":
+        raise RecipeError(
+            f"evaluation.contamination is set, but the model '{recipe.model.path}' is an encoder: "
+            "it gives a text no probability.",
+            hint="Leave evaluation.contamination out, or choose a decoder (see `tunelab models`).",
         )
     _check_decoding(recipe)
 

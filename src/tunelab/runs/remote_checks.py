@@ -8,6 +8,7 @@ from tunelab.data import TaskData, load_task
 from tunelab.endpoint import ReplyCache, estimate, read_address
 from tunelab.endpoint.body import Body
 from tunelab.errors import PriceError, RecipeError
+from tunelab.evaluation.ablations import ablate
 from tunelab.recipe import NoTuning, Recipe
 from tunelab.runs.remote import bodies_of, wording_of
 
@@ -61,6 +62,7 @@ def _check_settings(run: Recipe) -> None:
             ("evaluation.constrain", settings.constrain != "none"),
             ("evaluation.force_start", settings.force_start),
             ("evaluation.reasoning_limit", settings.reasoning_limit > 0),
+            ("evaluation.contamination", settings.contamination),
             ("prompt.reasoning_tokens", prompt.reasoning_tokens > 0),
         )
         if is_wrong
@@ -86,6 +88,8 @@ def _uncached(run: Recipe, data: TaskData) -> list[Body]:
     asked = [*data.validation] if asks_validation(run) else []
     if run.evaluation.split == "test":
         asked += data.test
+    for ablation in run.evaluation.ablations:
+        asked += ablate(data.test, ablation, seed=run.seed)
     cache = ReplyCache.of(read_address(run.model).url)
     bodies = bodies_of(run, wording, asked)
     return [body for body in bodies if cache.find(body) is None]
