@@ -147,3 +147,17 @@ def test_a_missing_tracker_starts_nothing(small_recipe: Path, tmp_path: Path) ->
         assert not (tmp_path / "out" / "runs").exists()
     else:
         pytest.skip("wandb is installed here")
+
+
+@pytest.mark.slow
+def test_wandb_is_mirrored_offline(
+    small_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="needs the extra `track`")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    out = tmp_path / "out"
+    done = tunelab("run", small_recipe, *SETTINGS, "track=[wandb]", "--out", out, "--quiet")
+    assert done.returncode == 0, done.stderr
+    [written] = out.glob(f"runs/*/{FOLDER}/wandb/offline-run-*/*.wandb")
+    assert written.stat().st_size > 0
+    assert "stopped mirroring" not in (out / "table.md").read_text()
