@@ -53,14 +53,14 @@ class Mirror:
         self._recipe = recipe
         self._directory = directory
         self._say = say
-        self._trackers: list[GeneralTracker] = []
+        self._trackers: dict[str, GeneralTracker] = {}
         self._last = 0
 
     def start(self) -> None:
         """Begin, with the recipe as the configuration; an `Accelerator` must be there."""
         settings = flat(self._recipe.model_dump(mode="json"))
         for name in self._recipe.track:
-            self._trackers.append(self._make(name))
+            self._trackers[name] = self._make(name)
         self._each(lambda tracker: tracker.start())
         self._each(lambda tracker: tracker.store_init_configuration(settings))
 
@@ -99,13 +99,13 @@ class Mirror:
 
     def _each(self, act: Callable[[GeneralTracker], Any]) -> None:
         """Do it with every tracker; one that fails is left out from then on."""
-        for tracker in list(self._trackers):
+        for name, tracker in list(self._trackers.items()):
             try:
                 act(tracker)
             except Exception as error:  # noqa: BLE001 - nothing of a mirror may end a run
-                self._trackers.remove(tracker)
+                del self._trackers[name]
                 told = " ".join(f"{type(error).__name__}: {error}".split())
-                self.notes.append(f"{tracker.name} stopped mirroring this run: {told}")
+                self.notes.append(f"{name} stopped mirroring this run: {told}")
                 self._say(self.notes[-1])
 
 
