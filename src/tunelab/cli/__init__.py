@@ -12,7 +12,19 @@ from collections.abc import Sequence
 import typer
 
 from tunelab import __version__
-from tunelab.cli import compare, demo, doctor, listing, methods, reading, report, run, score, serve
+from tunelab.cli import (
+    compare,
+    demo,
+    doctor,
+    listing,
+    lm_eval,
+    methods,
+    reading,
+    report,
+    run,
+    score,
+    serve,
+)
 from tunelab.errors import TunelabError
 
 app = typer.Typer(
@@ -31,6 +43,7 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.command("reading")(reading.reading)
+app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)
 app.command("methods")(methods.methods)
 app.command("tasks")(listing.tasks)
 app.command("models")(listing.models)

@@ -51,7 +51,7 @@ def generate(
     forced_start: Sequence[int] = (),
     share: bool = True,
     tokens_per_pass: int,
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
 ) -> list[Generated]:
     """Continue every prompt, in the order given.
 

@@ -53,7 +53,7 @@ def score_continuations(
     virtual: VirtualTokens | None = None,
     share: bool = True,
     tokens_per_pass: int = TOKENS_PER_PASS,
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
 ) -> list[Scored]:
     """Score every continuation, in the order given.
 

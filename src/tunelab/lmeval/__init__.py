@@ -1,0 +1,1 @@
+"""lm-eval's tasks, asked on the token tree (extra `lm-eval`)."""
