@@ -82,6 +82,10 @@ class RecordError(TunelabError):
     """A file in a run directory that is damaged or of an unknown version."""
 
 
+class VersionError(RecordError):
+    """A record of a version that this tunelab does not know; it is never overwritten."""
+
+
 class StorageError(TunelabError):
     """The disk is full or not writable; nothing that was finished is lost."""
 

@@ -20,11 +20,14 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone.")] = False,
 ) -> None:
     """Train and score every variant of RECIPE; safe to interrupt and to repeat."""
-    from tunelab.cli.report import print_report
-    from tunelab.recipe import read_recipe
-    from tunelab.runs.experiment import run_experiment
+    from tunelab.runs.stopping import interruptible
 
-    manifests = run_experiment(read_recipe(recipe, overrides or ()), out, quiet=quiet)
-    print_report(out)
+    with interruptible():
+        from tunelab.cli.report import print_report
+        from tunelab.recipe import read_recipe
+        from tunelab.runs.experiment import run_experiment
+
+        manifests = run_experiment(read_recipe(recipe, overrides or ()), out, quiet=quiet)
+        print_report(out)
     if any(manifest.status != "ok" for manifest in manifests):
         raise typer.Exit(1)

@@ -77,8 +77,8 @@ def _require(path: Path) -> None:
 
 def _read_records(path: Path) -> PredictionFile:
     try:
-        records = read_lines(path, Prediction)
-    except (RecordError, UnicodeDecodeError) as error:
+        records = read_lines(path, Prediction, appended=False)
+    except RecordError as error:
         raise DataError(
             f"{path} cannot be read: {error}",
             hint='A .jsonl file should be the predictions.jsonl of a run; the form {"id": '

@@ -1,4 +1,4 @@
-"""From one recipe to the runs it describes: cases x axes, labels, digests, and search trials.
+"""From one recipe to the runs it describes: cases x axes, labels, digests.
 
 All of it is a function of values; nothing is read or written here.
 """
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from tunelab.errors import RecipeError
+from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipe.reading import RawRecipe, validate
 from tunelab.recipe.schema import (
     Api,
@@ -31,60 +31,50 @@ from tunelab.recipe.schema import (
 def expand(recipe: Recipe) -> list[Recipe]:
     """The resolved recipes of a grid, in the order written: cases outermost, last axis fastest.
 
-    A recipe without a grid is a grid of one. Equal runs appear once.
+    A recipe without a grid is a grid of one. Equal runs appear once. A list such as `tuning.shots`
+    or `tuning.rank` is for the methods that have the setting; the others stand once.
     """
     grid = dict(recipe.grid or {})
     cases = grid.pop("cases", ({},))
-    base = _raw(recipe) | {"grid": None}
+    base = tree_of(recipe) | {"grid": None}
     runs: dict[str, Recipe] = {}
+    foreign = {path for path in grid if path.startswith("tuning.")}
     for case, *values in itertools.product(cases, *grid.values()):
         if not isinstance(case, dict):
             raise RecipeError(f"A case of grid.cases is {case!r}; it should hold keys.")
-        raw = merge(base, case)
+        tree = merge(base, case)
         for path, value in zip(grid, values, strict=True):
-            raw = merge(raw, _nested(path, value))
-        run = validate(raw, source="a run of the grid")
+            if path.startswith("tuning.") and path.split(".")[1] not in _tuning_fields(tree):
+                continue
+            foreign.discard(path)
+            tree = merge(tree, _nested(path, value))
+        run = validate(tree, source="a run of the grid")
         runs.setdefault(digest(run), run)
+    for path in sorted(foreign):
+        known = {name for run in runs.values() for name in type(run.tuning).model_fields}
+        raise RecipeError(
+            f"grid lists {path}, but no method of the grid has that setting.",
+            hint=did_you_mean(path.split(".")[1], known),
+        )
     return list(runs.values())
 
 
-def trials(run: Recipe) -> list[Recipe]:
-    """The trial runs that choose the settings of `run`; empty without a search.
-
-    Every case gets the same number of trials, the same examples and the same seed, and is
-    measured on validation only. If the product of the lists is larger than `trials`, members are
-    taken at even distances, the first and the last included.
-    """
-    search = run.search
-    if search is None:
-        return []
-    product = list(itertools.product(*search.over.values()))
-    count = min(search.trials, len(product))
-    chosen = [product[round(i * (len(product) - 1) / max(count - 1, 1))] for i in range(count)]
-    base = _raw(run) | {"search": None, "seed": 0, "track": ()}
-    limits = {
-        "task": {"train_limit": search.train_limit} if search.train_limit else {},
-        "training": {"epochs": search.epochs} if search.epochs else {},
-        "evaluation": {"split": "validation", "ablations": (), "contamination": False},
-    }
-    return [
-        validate(
-            merge(_with_settings(base, dict(zip(search.over, values, strict=True))), limits),
-            source="a trial of the search",
-        )
-        for values in chosen
-    ]
+def _tuning_fields(tree: RawRecipe) -> set[str]:
+    """The settings of the method that a recipe names."""
+    return set(type(validate(tree, source="a run of the grid").tuning).model_fields)
 
 
 def with_settings(run: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """`run` with settings by dotted path, and its search done."""
-    raw = _with_settings(_raw(run) | {"search": None}, settings)
-    return validate(raw, source="a run with its searched settings")
+    tree = tree_of(run) | {"search": None}
+    for path, value in settings.items():
+        tree = merge(tree, _nested(path, value))
+    return validate(tree, source="a run with its searched settings")
 
 
 def setting(recipe: Recipe, path: str) -> Any:
     """The value at a dotted path."""
-    value: Any = _raw(recipe)
+    value: Any = tree_of(recipe)
     for name in path.split("."):
         value = value[name]
     return value
@@ -114,7 +104,7 @@ def labels(runs: list[Recipe]) -> list[str]:
 
     The tuning's own label, and behind it the settings that tell runs of one tuning apart.
     """
-    flat = [_named(_flatten(_raw(run) | {"seed": None, "search": None})) for run in runs]
+    flat = [_named(_flatten(tree_of(run) | {"seed": None, "search": None})) for run in runs]
     names = [tuning_label(run.tuning) for run in runs]
     namesakes: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
@@ -142,7 +132,7 @@ def _named(row: dict[str, Any]) -> dict[str, Any]:
 
 def _goes_without_saying(key: str, row: Mapping[str, Any]) -> bool:
     """Whether a way of asking or answering is the usual one."""
-    usual = _flatten(_raw(Recipe()))
+    usual = _flatten(tree_of(Recipe()))
     return key.startswith(("prompt.", "evaluation.")) and row.get(key) == usual.get(key)
 
 
@@ -184,12 +174,6 @@ def merge(base: RawRecipe, over: Mapping[str, Any]) -> RawRecipe:
     return merged
 
 
-def _with_settings(raw: RawRecipe, settings: Mapping[str, Any]) -> RawRecipe:
-    for path, value in settings.items():
-        raw = merge(raw, _nested(path, value))
-    return raw
-
-
 def _nested(path: str, value: object) -> RawRecipe:
     for name in reversed(path.split(".")):
         value = {name: value}
@@ -206,7 +190,8 @@ def _flatten(tree: object, path: str = "") -> dict[str, Any]:
     return flat
 
 
-def _raw(recipe: Recipe) -> RawRecipe:
+def tree_of(recipe: Recipe) -> RawRecipe:
+    """A recipe as nested tables, every setting written out."""
     return recipe.model_dump(mode="json")
 
 

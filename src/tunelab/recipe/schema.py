@@ -293,9 +293,12 @@ class Search(Settings):
     trials: int = Field(ge=1)
     """How many of the product are tried, spread evenly over it."""
     train_limit: int | None = Field(default=None, ge=1)
-    """Training questions of a trial."""
+    """Training questions of a trial; of the last rung where there is halving."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of a trial."""
+    halving: int | None = Field(default=None, ge=2)
+    """Successive halving (arXiv 1502.07943): all start with few questions, and the best of every
+    so many go on with so many times as many. The same rungs for every method."""
 
 
 class Recipe(Settings):

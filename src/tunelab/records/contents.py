@@ -6,14 +6,14 @@ refused, never guessed at.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 2
-"""2 added what a decoder wrote to a prediction."""
+SCHEMA_VERSION = 3
+"""2 added what a decoder wrote to a prediction; 3 the cost of a search and the list of files."""
 
-READABLE_VERSIONS = (1, 2)
+READABLE_VERSIONS = (1, 2, 3)
 """What an earlier version lacks has a default."""
 
 Status = Literal["running", "ok", "out_of_memory", "diverged", "failed", "interrupted"]
@@ -44,7 +44,7 @@ class Cost(Record):
     seconds_training: float
     """Wall-clock seconds of the optimiser steps, over all sessions of a resumed run."""
     seconds_evaluation: float
-    """Wall-clock seconds of predicting and scoring validation and test items."""
+    """Wall-clock seconds of predicting and scoring validation and test items, likewise."""
     peak_memory_bytes: int | None
     """Accelerator memory; on a CPU the growth above the idle process with its imports."""
     trained_parameters: int
@@ -54,8 +54,31 @@ class Cost(Record):
     tokens_per_second: float | None
     """Real (not padding) tokens trained on per second of training; None if nothing was trained."""
     energy_joules: float | None = None
+    """None too where the run was resumed: the counters of the sessions before are gone."""
     price: float | None = None
     """In the currency of the recipe's `price_per_hour`."""
+
+
+class SearchCost(Record):
+    """What choosing settings took: all trials of a method, failed ones included.
+
+    The seeds of a method share their trials: every run of it has the same figures, to count once.
+    """
+
+    trials: int
+    examples: int
+    """Training questions seen by all trials, each time that they were."""
+    seconds: float
+    """Wall-clock seconds of training and evaluation."""
+    price: float | None = None
+    """In the currency of the recipe's `price_per_hour`."""
+
+
+class FileRecord(Record):
+    """A file of a finished run, so that a later reader sees whether it is still what it was."""
+
+    bytes: int
+    sha256: str
 
 
 class Manifest(Record):
@@ -85,8 +108,11 @@ class Manifest(Record):
     """Mean loss of the last tenth of the steps."""
     no_answer_threshold: float | None = None
     """Chosen on validation; an item is left unanswered when null - span score is above it."""
-    search: dict[str, float] | None = None
+    search: dict[str, Any] | None = None
     """Settings that a search chose, by dotted path."""
+    search_cost: SearchCost | None = None
+    files: dict[str, FileRecord] = Field(default_factory=dict)
+    """Weights, step log, predictions and scores of a finished run, by their path in it."""
 
 
 class Step(Record):

@@ -8,18 +8,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from tunelab.errors import RecordError, UsageError
+from tunelab.errors import RecordError, UsageError, VersionError
 from tunelab.records.contents import (
     READABLE_VERSIONS,
+    FileRecord,
     Manifest,
     OrderShard,
     Prediction,
     Scores,
     Step,
 )
-from tunelab.records.files import RecordT, read_lines, write_atomically
+from tunelab.records.files import RecordT, file_digest, read_lines, write_atomically
 
 _SCORES = TypeAdapter(Scores)
+_WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class RunDirectory:
 
     def read_steps(self) -> list[Step]:
         """All steps so far; empty before the first one."""
-        return read_lines(self.steps, Step) if self.steps.exists() else []
+        return read_lines(self.steps, Step, appended=True) if self.steps.exists() else []
 
     def read_predictions(self) -> list[Prediction]:
         """All test items."""
@@ -106,7 +108,7 @@ class RunDirectory:
                 f"{self.path.name} has no predictions.jsonl.",
                 hint="The run did not finish; `tunelab run` with the same recipe continues it.",
             )
-        return read_lines(self.predictions, Prediction)
+        return read_lines(self.predictions, Prediction, appended=False)
 
     def write_predictions(
         self, predictions: list[Prediction], *, ablation: str | None = None
@@ -144,9 +146,39 @@ class RunDirectory:
         if not path.exists():
             raise RecordError(
                 f"{self.path.name} has no {path.name}, which its recipe asks for.",
-                hint="It was removed. Move the run directory away and run again.",
+                hint="It was removed. `tunelab run` with the same recipe makes it anew.",
             )
-        return read_lines(path, kind)
+        return read_lines(path, kind, appended=False)
+
+    def weights(self) -> list[Path]:
+        """The stored weights; the tokenizer and the model card beside them do not count."""
+        folders = (self.adapter, self.model)
+        return [path for folder in folders for path in sorted(folder.glob(f"*{_WEIGHTS}"))]
+
+    def file_records(self) -> dict[str, FileRecord]:
+        """Size and SHA-256 of what a finished run leaves."""
+        left = [*self.weights(), *sorted(self.path.glob("*.jsonl")), self.scores]
+        return {
+            str(path.relative_to(self.path)): FileRecord(
+                bytes=path.stat().st_size, sha256=file_digest(path)
+            )
+            for path in left
+            if path.exists()
+        }
+
+    def damaged_files(self, manifest: Manifest) -> list[str]:
+        """What of a finished run is gone or not what it was.
+
+        Of weights, which may be large and which nothing is computed from again, the size alone is
+        looked at.
+        """
+        return [
+            name
+            for name, wanted in manifest.files.items()
+            if not (self.path / name).is_file()
+            or (self.path / name).stat().st_size != wanted.bytes
+            or (not name.endswith(_WEIGHTS) and file_digest(self.path / name) != wanted.sha256)
+        ]
 
 
 def find_runs(directory: Path) -> list[RunDirectory]:
@@ -171,12 +203,12 @@ def _read(path: Path, kind: type[RecordT]) -> RecordT:
     except (OSError, ValueError) as error:
         raise RecordError(
             f"{path} cannot be read: {error}.",
-            hint="Move the run directory away and run again; it will be done anew.",
+            hint="`tunelab run` with the same recipe makes it anew.",
         ) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version not in READABLE_VERSIONS:
         known = " and ".join(map(str, READABLE_VERSIONS))
-        raise RecordError(
+        raise VersionError(
             f"{path} has schema version {version}; this tunelab reads versions {known}.",
             hint="Install the version of tunelab that wrote it.",
         )

@@ -1,8 +1,8 @@
 """Files that survive a kill: a reader sees the old content or the new one, never a half.
 
 Pattern: write a sibling temporary file, flush it to the disk, rename it over the target, flush the
-directory. Lines are appended whole; a torn last line (the process was killed while writing) is
-dropped by the reader, a torn line in the middle is an error.
+directory. Lines are appended whole; a reader may drop a torn last line (the process was killed
+while writing), a torn line in the middle is an error.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from pydantic import BaseModel, ValidationError
 
 from tunelab.errors import RecordError, StorageError
 
+_TEMPORARY = ".tmp"
+_DAMAGED = "The file was damaged or edited. `tunelab run` with the same recipe makes it anew."
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG}
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
@@ -29,22 +32,31 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Tell a full or unwritable disk as a `StorageError` that names the file."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except Exception as error:
+        number = _system_error(error)
+        if number not in _FULL:
             raise
         raise StorageError(
-            f"Could not write {path}: {error.strerror}.",
+            f"Could not write {path}: {os.strerror(number)}.",
             hint="Free some space (or fix the permissions) and run the same command again: "
             "finished runs are kept and the interrupted one goes on from its last checkpoint.",
         ) from error
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def _system_error(error: Exception) -> int | None:
+    """The number of a system's error; libraries in Rust have it in their text alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found.group(1)) if found else None
+
+
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Replace `path` with `content`, durably and in one step."""
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         try:
             with temporary.open("wb") as file:
                 file.write(data)
@@ -54,6 +66,34 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         sync_directory(path.parent)
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory and those above it; they outlast a loss of power."""
+    missing = [place for place in (directory, *directory.parents) if not place.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_directory(made.parent)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote.
+
+    For whoever holds the directory alone.
+    """
+    for path in directory.rglob(f".*{_TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make files that a library wrote into `folder` durable."""
+    for path in (*folder.rglob("*"), folder):
+        if path.is_dir():
+            sync_directory(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_directory(folder.parent)
 
 
 def sync_directory(directory: Path) -> None:
@@ -71,14 +111,26 @@ def append_line(path: Path, record: BaseModel) -> None:
         file.write(record.model_dump_json() + "\n")
 
 
-def read_lines(path: Path, kind: type[RecordT]) -> list[RecordT]:
-    """Read a .jsonl file; a torn last line is left out.
+def read_lines(path: Path, kind: type[RecordT], *, appended: bool) -> list[RecordT]:
+    """Read a .jsonl file.
+
+    Args:
+        appended: the file grows line by line, so that a torn last line is no damage and is left
+            out; of a file that was written in one step it is one.
 
     Raises:
-        RecordError: a line other than a torn last one does not fit `kind`.
+        RecordError: the file cannot be read, or a line does not fit `kind`.
     """
-    text = path.read_text(encoding="utf-8")
-    whole, _, _torn = text.rpartition("\n")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}.", hint=_DAMAGED) from error
+    whole, _, torn = text.rpartition("\n")
+    if torn and not appended:
+        raise RecordError(
+            f"{path} is cut off: it ends in the middle of line {whole.count(chr(10)) + 2}.",
+            hint=_DAMAGED,
+        )
     records: list[RecordT] = []
     for number, line in enumerate(whole.split("\n") if whole else [], start=1):
         try:
@@ -88,7 +140,7 @@ def read_lines(path: Path, kind: type[RecordT]) -> list[RecordT]:
             raise RecordError(
                 f"{path}, line {number} is no valid {kind.__name__}: {first['msg']} "
                 f"at {'.'.join(map(str, first['loc'])) or 'the line'}.",
-                hint="The file was damaged or edited. Move the run directory away and run again.",
+                hint=_DAMAGED,
             ) from error
     return records
 

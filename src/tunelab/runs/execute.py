@@ -7,10 +7,13 @@ The manifest is written first with status `running`, and last with how the run e
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import shutil
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import assert_never
 
 import torch
@@ -25,15 +28,17 @@ from tunelab.evaluation.spans import apply_threshold
 from tunelab.models.quantise_held import parameter_count
 from tunelab.recipe import Recipe, digest, dump
 from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
+from tunelab.records.files import remove_leftovers, storage_errors, sync_tree
 from tunelab.report.card import write_card
 from tunelab.runs.answering import Answering
 from tunelab.runs.environment import hardware, versions
 from tunelab.runs.family import Family, load_family
+from tunelab.runs.process import LESS_MEMORY
 from tunelab.runs.progress import Display
 from tunelab.runs.remote import RemoteFamily
 from tunelab.runs.remote_checks import estimated_price
 from tunelab.runs.tracking import Mirror
-from tunelab.training.loop import Hooks, train
+from tunelab.training.loop import Hooks, Outcome, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel, reload_proofs
@@ -56,22 +61,25 @@ def execute(
     run = _Run(recipe, label, directory, quiet=quiet, stop=stop)
     try:
         run.do()
-    except Interrupted as error:
-        run.end("interrupted", str(error))
-    except DivergedError as error:
-        run.end("diverged", str(error))
-    except StorageError as error:
-        with suppress(StorageError):  # if not even this can be written, the parent process tells
-            run.end("failed", str(error))
-    except TunelabError as error:
-        run.end("failed", str(error))
     except Exception as error:  # noqa: BLE001 - every run ends with a status
-        if _is_out_of_memory(error):
-            run.end("out_of_memory", f"Memory ran out: {error}. Lower training.tokens_per_pass.")
-        else:
-            run.end("failed", f"A defect of tunelab: {error!r}", traceback.format_exc())
+        with suppress(StorageError):  # if not even this can be written, the parent process tells
+            _end(run, error)
     finally:
         run.mirror.finish()
+
+
+def _end(run: _Run, error: Exception) -> None:
+    match error:
+        case Interrupted():
+            run.end("interrupted", str(error))
+        case DivergedError():
+            run.end("diverged", str(error))
+        case TunelabError():
+            run.end("failed", str(error))
+        case _ if _is_out_of_memory(error):
+            run.end("out_of_memory", f"Memory ran out: {error}. {LESS_MEMORY}")
+        case _:
+            run.end("failed", f"A defect of tunelab: {error!r}", traceback.format_exc())
 
 
 class _Run:
@@ -93,6 +101,9 @@ class _Run:
         self.energy = EnergyMeter()
         self.display = Display(directory.path.name, quiet=quiet)
         self.mirror = Mirror(recipe, directory, say=self.display.say)
+        self.answering_display = Display(
+            directory.path.name, quiet=quiet, look_up=self._raise_if_stopped
+        )
         self.manifest = Manifest(
             label=label,
             digest=digest(recipe),
@@ -105,8 +116,8 @@ class _Run:
     def do(self) -> None:
         """The run from top to bottom."""
         recipe = self.recipe
-        self.directory.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.directory.recipe, dump(recipe))
+        remove_leftovers(self.directory.path)
         data = load_task(recipe.task)
         self.note(data=_describe(data))
 
@@ -117,12 +128,14 @@ class _Run:
             self._tune(data)
         self.note(notes=(*self.manifest.notes, *self.mirror.notes))
         write_card(self.directory)
+        self.note(files=self.directory.file_records())
         self.end("ok")
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
 
     def end(self, status: Status, message: str = "", trace: str = "") -> None:
         """Write how the run ended."""
-        self.directory.error.unlink(missing_ok=True)
+        with storage_errors(self.directory.error):
+            self.directory.error.unlink(missing_ok=True)
         if message:
             write_atomically(self.directory.error, f"{message}\n{trace}")
             self.display.say(f"{status}: {message}")
@@ -144,20 +157,20 @@ class _Run:
             data.train,
             total_steps=per_epoch * recipe.training.epochs,
             accelerator=accelerator,
-            display=self.display,
+            display=self.answering_display,
         )
         self.note(model=family.identity(), notes=data.notes)
         answering = Answering(recipe, family)
 
-        done: list[Step] = []
+        trained: Outcome | None = None
         if family.tuned.expected:
-            done = self._train(data, family, answering, accelerator)
+            trained = self._train(data, family, answering, accelerator)
         self._evaluate(data, answering)
         if recipe.evaluation.contamination:
             shards = answering.order_shards(data.test, reader=family.reader)
             self.directory.write_contamination(shards)
         self.note(notes=(*self.manifest.notes, *family.notes))
-        self.note(cost=self._cost(family.tuned, done, answering.seconds))
+        self.note(cost=self._cost(family.tuned, trained, answering.seconds))
 
     def _ask(self, data: TaskData) -> None:
         """A model behind an endpoint: answer with it."""
@@ -184,7 +197,7 @@ class _Run:
 
     def _train(
         self, data: TaskData, family: Family, answering: Answering, accelerator: Accelerator
-    ) -> list[Step]:
+    ) -> Outcome:
         """Train, save, and prove that what was saved is what was trained."""
         recipe = self.recipe
         tuned = family.tuned
@@ -192,9 +205,9 @@ class _Run:
         total = steps_per_epoch(len(objective.groups), recipe.training.batch_size)
         total *= recipe.training.epochs
         watch = TrainingWatch(tuned)
-        done = len(self.directory.read_steps())
+        origin = f"{self.manifest.data} {self.manifest.model}"
         try:
-            with self.display.phase("training", total, done=done) as advance:
+            with self.display.phase("training", total) as advance:
 
                 def told(step: Step) -> None:
                     advance(1, f"loss {step.loss:.3f}")
@@ -207,6 +220,7 @@ class _Run:
                     accelerator=accelerator,
                     seed=recipe.seed,
                     directory=self.directory,
+                    origin=hashlib.sha256(origin.encode()).hexdigest(),
                     watch=watch,
                     memory=self.memory,
                     hooks=Hooks(
@@ -215,6 +229,8 @@ class _Run:
                         else None,
                         advance=told,
                         stop=self.stop,
+                        say=self.display.say,
+                        skip=lambda count: advance(count, ""),
                     ),
                 )
         except ProofError:
@@ -228,12 +244,29 @@ class _Run:
             loss_last=sum(step.loss for step in last) / len(last),
             notes=(*self.manifest.notes, f"kept epoch {kept} of {recipe.training.epochs}"),
         )
-        folder = tuned.save(self.directory.path)
-        family.tokenizer.save_pretrained(folder)
+        answering.seconds = outcome.seconds_validation  # those of earlier sessions too
+        folder = self._save(family)
         probe = family.probe(data.train)
         reloaded = reload_proofs(tuned, folder, family.fresh_base, probe)
         self._prove([*family.proofs, *watch.proofs(), *reloaded])
-        return outcome.steps
+        return outcome
+
+    def _save(self, family: Family) -> Path:
+        """Write what was trained, so that it outlasts a loss of power."""
+        for stale in (self.directory.adapter, self.directory.model):
+            shutil.rmtree(stale, ignore_errors=True)  # half written when an earlier session ended
+        folder = family.tuned.save(self.directory.path)
+        with storage_errors(folder):
+            family.tokenizer.save_pretrained(folder)
+            sync_tree(folder)
+        return folder
+
+    def _raise_if_stopped(self) -> None:
+        if self.stop():
+            raise Interrupted(
+                "Stopped while answering; what was trained is in a checkpoint.",
+                hint="The same command goes on from there.",
+            )
 
     def _prove(self, proofs: Sequence[Proof]) -> None:
         self.note(proofs=tuple(proofs))
@@ -266,28 +299,35 @@ class _Run:
         self.mirror.scores(scores)
         self.note(no_answer_threshold=threshold)
 
-    def _cost(self, tuned: TunedModel, steps: Sequence[Step], evaluation: float) -> Cost:
+    def _cost(self, tuned: TunedModel, trained: Outcome | None, evaluation: float) -> Cost:
+        steps = trained.steps if trained else []
+        peaks = [step.peak_memory_bytes for step in steps if step.peak_memory_bytes is not None]
         training = sum(step.seconds for step in steps)
         tokens = sum(step.tokens for step in steps)
         hourly = self.recipe.price_per_hour
         return Cost(
             seconds_training=training,
             seconds_evaluation=evaluation,
-            peak_memory_bytes=self.memory.peak_bytes(),
+            peak_memory_bytes=max([*peaks, self.memory.peak_bytes()]),
             trained_parameters=sum(p.numel() for p in tuned.trained_parameters().values()),
             total_parameters=parameter_count(tuned.model),
-            saved_bytes=_saved_bytes(self.directory),
+            saved_bytes=sum(path.stat().st_size for path in self.directory.weights()),
             tokens_per_second=tokens / training if training else None,
-            energy_joules=self.energy.joules(),
+            energy_joules=None if trained and trained.resumed else self.energy.joules(),
             price=hourly * (training + evaluation) / 3600 if hourly else None,
         )
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # torch's CPU allocator raises a plain RuntimeError with these words
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "not enough memory" in str(error)
-    )
+    match error:
+        case torch.OutOfMemoryError() | MemoryError():
+            return True
+        case OSError():
+            return error.errno == errno.ENOMEM
+        case RuntimeError():  # as torch's CPU allocator has it
+            return any(sign in str(error) for sign in ("DefaultCPUAllocator", "bad_alloc"))
+        case _:
+            return False
 
 
 def _describe(data: TaskData) -> dict[str, str]:
@@ -296,9 +336,3 @@ def _describe(data: TaskData) -> dict[str, str]:
         name: f"{len(examples)} questions, sha256 {examples_digest(examples)}"
         for name, examples in parts.items()
     }
-
-
-def _saved_bytes(directory: RunDirectory) -> int:
-    """Size of the saved weights; the tokenizer beside them is not counted."""
-    folders = (directory.adapter, directory.model)
-    return sum(file.stat().st_size for folder in folders for file in folder.glob("*.safetensors"))

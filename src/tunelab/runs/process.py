@@ -2,7 +2,8 @@
 takes nothing else with it.
 
 A fork server imports the heavy packages once; every run is forked off it in milliseconds, without
-the threads and buffers that earlier runs left. A run whose parent is gone stops at once.
+the threads and buffers that earlier runs left. A run whose parent is gone stops at once; until it
+has, it holds its directory, and whoever comes next waits for it.
 """
 
 from __future__ import annotations
@@ -12,28 +13,41 @@ import multiprocessing
 import os
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing import connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
-from tunelab.errors import Interrupted
-from tunelab.recipe import Recipe
-from tunelab.records import Manifest, RunDirectory
+from tunelab.errors import Interrupted, RecordError
+from tunelab.recipe import Recipe, digest, dump
+from tunelab.records import Manifest, RunDirectory, write_atomically
+from tunelab.runs.lock import hold
+from tunelab.runs.stopping import SIGNALS
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 _LARGEST_INT = 2**31 - 1
 _PRELOADED = ["tunelab.runs.server"]
+LESS_MEMORY = (
+    "Lower training.tokens_per_pass or model.max_length, or use a method that trains less."
+)
+_SECONDS_BETWEEN_REMINDERS = 1.0
+_SECONDS_FOR_A_PREDECESSOR = 600.0
 
 
 class Workers:
-    """Starts runs, one at a time."""
+    """Starts runs, one at a time.
 
-    def __init__(self) -> None:
+    Args:
+        start: how. `fork` is for a caller that has imported everything and started no threads.
+    """
+
+    def __init__(self, start: Literal["forkserver", "fork"] = "forkserver") -> None:
         # Threads that spin while they wait make a busy machine several times slower; it must be
         # said before the server loads torch.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context = multiprocessing.get_context(start)
         self._context.set_forkserver_preload(_PRELOADED)
 
     def run(self, recipe: Recipe, label: str, directory: RunDirectory, *, quiet: bool) -> Manifest:
@@ -46,7 +60,9 @@ class Workers:
             target=_child, args=(recipe, label, directory.path, quiet), name=directory.path.name
         )
         interrupted = _wait(process)
-        manifest = _settle(directory, process.exitcode or 0, label)
+        manifest = _settle(
+            recipe, label, directory, exit_code=process.exitcode or 0, interrupted=interrupted
+        )
         if interrupted or manifest.status == "interrupted":
             raise Interrupted(
                 f"Stopped during {directory.path.name}.",
@@ -55,25 +71,34 @@ class Workers:
         return manifest
 
 
-def _wait(process: ForkServerProcess) -> bool:
-    """Start the process and wait for its end; hand signals on. True if one came."""
+def _wait(process: BaseProcess) -> bool:
+    """Start the process and wait for its end; hand signals on. True if one came.
+
+    A first signal asks the run to write a checkpoint and stop, and it is reminded, since it may
+    not have listened yet; a second one ends it.
+    """
     received: list[int] = []
 
     def hand_on(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        if process.pid is not None and len(received) <= 1:
-            os.kill(process.pid, signal.SIGTERM)
-        elif process.pid is not None:  # asked twice: do not wait for a checkpoint
-            os.kill(process.pid, signal.SIGKILL)
+        _tell(process, received)
 
-    previous = {n: signal.signal(n, hand_on) for n in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, hand_on) for number in SIGNALS}
     try:
         process.start()
-        process.join()
+        while process.is_alive():
+            _tell(process, received)
+            process.join(_SECONDS_BETWEEN_REMINDERS)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
     return bool(received)
+
+
+def _tell(process: BaseProcess, received: list[int]) -> None:
+    if received and process.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
 
 
 def _child(recipe: Recipe, label: str, path: Path, quiet: bool) -> None:
@@ -84,7 +109,8 @@ def _child(recipe: Recipe, label: str, path: Path, quiet: bool) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hands it on as SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    execute(recipe, label, RunDirectory(path), quiet=quiet, stop=stop.is_set)
+    with hold(path, patience=_SECONDS_FOR_A_PREDECESSOR):
+        execute(recipe, label, RunDirectory(path), quiet=quiet, stop=stop.is_set)
 
 
 def _keep_freed_memory() -> None:
@@ -103,21 +129,31 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _settle(directory: RunDirectory, exit_code: int, label: str) -> Manifest:
-    """The manifest as the run left it; a run that died without a word gets its status here."""
-    if not directory.manifest.exists():
-        raise RuntimeError(f"{label}: the run's process ended ({exit_code}) before it began")
-    manifest = directory.read_manifest()
+def _settle(
+    recipe: Recipe, label: str, directory: RunDirectory, *, exit_code: int, interrupted: bool
+) -> Manifest:
+    """The manifest as the run left it; a run that died without a word gets its status here.
+
+    Raises:
+        StorageError: not even that can be written.
+    """
+    manifest = Manifest(label=label, digest=digest(recipe), status="running")
+    with suppress(RecordError):  # the run ended before it wrote one
+        manifest = directory.read_manifest()
     if manifest.status != "running":
         return manifest
-    if exit_code == -signal.SIGKILL:
+    if interrupted:
+        status, message = "interrupted", "Stopped before it could write a checkpoint."
+    elif exit_code == -signal.SIGKILL:
+        status = "out_of_memory"
         message = (
-            "The system killed the run (signal 9), most likely because memory ran out. Lower "
-            "training.tokens_per_pass or model.max_length, or use a method that trains less."
+            "The system killed the run (signal 9), most likely because memory ran out. "
+            + LESS_MEMORY
         )
-        manifest = manifest.model_copy(update={"status": "out_of_memory", "message": message})
     else:
-        message = f"The run's process ended with exit code {exit_code}; see error.txt."
-        manifest = manifest.model_copy(update={"status": "failed", "message": message})
+        status, message = "failed", f"The run's process ended with exit code {exit_code}."
+    if not directory.recipe.exists():
+        write_atomically(directory.recipe, dump(recipe))
+    manifest = manifest.model_copy(update={"status": status, "message": message})
     directory.write_manifest(manifest)
     return manifest

@@ -19,24 +19,36 @@ Advance = Callable[[int, str], None]
 class Display:
     """Shows the phases of one run on standard error."""
 
-    def __init__(self, title: str, *, quiet: bool) -> None:
+    def __init__(
+        self, title: str, *, quiet: bool, look_up: Callable[[], None] = lambda: None
+    ) -> None:
+        """`look_up` is called with every advance; raise from it to break off."""
         self._title = title
         self._quiet = quiet
+        self._look_up = look_up
         self._console = Console(file=sys.stderr)
 
     @contextmanager
-    def phase(self, name: str, total: int, *, done: int = 0) -> Iterator[Advance]:
-        """A stretch of work of `total` pieces, `done` of which an earlier session did."""
+    def phase(self, name: str, total: int) -> Iterator[Advance]:
+        """A stretch of work of `total` pieces."""
+        with self._shown(name, total) as show:
+
+            def advance(pieces: int, remark: str) -> None:
+                self._look_up()
+                show(pieces, remark)
+
+            yield advance
+
+    @contextmanager
+    def _shown(self, name: str, total: int) -> Iterator[Advance]:
         if self._quiet:
             yield lambda _pieces, _remark: None
         elif self._console.is_terminal:
             with self._bar() as bar:
-                task = bar.add_task(
-                    f"{self._title}: {name}", total=total, completed=done, remark=""
-                )
+                task = bar.add_task(f"{self._title}: {name}", total=total, remark="")
                 yield lambda pieces, remark: bar.update(task, advance=pieces, remark=remark)
         else:
-            yield self._lines(name, total, done)
+            yield self._lines(name, total)
 
     def say(self, sentence: str) -> None:
         """One line about the run."""
@@ -54,8 +66,8 @@ class Display:
             transient=True,
         )
 
-    def _lines(self, name: str, total: int, done: int) -> Advance:
-        last = time.monotonic()
+    def _lines(self, name: str, total: int) -> Advance:
+        last, done = time.monotonic(), 0
 
         def advance(pieces: int, remark: str) -> None:
             nonlocal done, last

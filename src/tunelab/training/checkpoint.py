@@ -1,11 +1,14 @@
-"""Training states that survive a kill.
+"""Training states that survive a kill, a loss of power, and files that were damaged since.
 
-    checkpoints/step-000150/state.pt        weights, optimiser, random state, progress
-    checkpoints/step-000150/complete.json   written last: SHA-256 of state.pt
-    checkpoints/best.safetensors            trained weights of the best epoch so far
+    checkpoints/step-000150/state.pt                all that changes while a run trains
+    checkpoints/step-000150/complete.json           written last: SHA-256 of what belongs to it
+    checkpoints/best-epoch-0003.pt                  trained weights of the best epoch so far
 
-A checkpoint without its completion mark, or whose checksum differs, does not exist. A new one is
-complete before the old one goes. States are read with `weights_only=True`: data, never code.
+A state holds the trained weights, the optimiser, what the method and the proofs remember, the
+random state, the steps so far, and how far the run has come. It is flushed to the disk before its
+mark is. A checkpoint without its mark, with another checksum, or of other data or another model
+does not exist. The one before the newest is kept as well: if the newest turns out to be damaged,
+the run goes on from there. States are read with `weights_only=True`: data, never code.
 """
 
 from __future__ import annotations
@@ -14,14 +17,21 @@ import hashlib
 import io
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
 
-from tunelab.records import RunDirectory, write_atomically
+from tunelab.records import RunDirectory, Step, file_digest, write_atomically
 from tunelab.records.files import storage_errors, sync_directory
+from tunelab.tuning import TrainingWatch, TunedModel
+
+VERSION = 2
+"""Of the state's content; a state of another version is not read."""
+_KEPT = 2
 
 
 @dataclass(slots=True)
@@ -30,75 +40,176 @@ class Progress:
 
     step: int = 0
     examples: int = 0
+    validated: int = 0
+    """Epochs that were validated."""
+    seconds_validation: float = 0.0
     best_epoch: int | None = None
     best_score: float | None = None
 
 
-def save_checkpoint(
-    directory: RunDirectory,
-    progress: Progress,
-    parameters: dict[str, torch.nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-) -> None:
-    """Write a complete checkpoint, then remove the older ones."""
-    buffer = io.BytesIO()
-    torch.save(
-        {
-            "progress": asdict(progress),
-            "parameters": {name: tensor.detach() for name, tensor in parameters.items()},
-            "optimizer": optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        },
-        buffer,
-    )
-    content = buffer.getbuffer()
-    folder = directory.checkpoints / f"step-{progress.step:06d}"
-    with storage_errors(folder):
-        write_atomically(folder / "state.pt", bytes(content))
-        mark = {"sha256": hashlib.sha256(content).hexdigest()}
-        write_atomically(folder / "complete.json", json.dumps(mark) + "\n")
-        sync_directory(directory.checkpoints)
-    for other in _folders(directory):
-        if other != folder:
-            shutil.rmtree(other)
+class _UnusableError(Exception):
+    """Why a checkpoint does not count, in a few words."""
 
 
-def load_checkpoint(
-    directory: RunDirectory,
-    parameters: dict[str, torch.nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-) -> Progress:
-    """Restore the latest complete checkpoint in place; a fresh `Progress` if there is none.
+class Checkpoints:
+    """The training states of one run.
 
-    Weights are copied into the tensors already allocated: their alignment in memory decides the
-    rounding of some kernels, and a resumed run on a CPU shall equal an uninterrupted one bitwise.
+    Args:
+        directory: where they lie.
+        tuned: the model that trains; states are put back into it in place.
+        optimizer: likewise.
+        watch: likewise.
+        origin: names the data and the weights that the training began with.
+        say: told in one line where the run goes on from, and what was passed over.
     """
-    for folder in sorted(_folders(directory), reverse=True):
-        content = _complete_content(folder)
-        if content is None:
-            continue
-        state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-        if state["parameters"].keys() != parameters.keys():
-            continue  # of another version of the method: train anew
-        copy_into(parameters, state["parameters"])
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random_cuda"])
-        return Progress(**state["progress"])
-    return Progress()
 
+    def __init__(
+        self,
+        directory: RunDirectory,
+        tuned: TunedModel,
+        optimizer: torch.optim.Optimizer,
+        watch: TrainingWatch,
+        *,
+        origin: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._place = directory.checkpoints
+        self._tuned = tuned
+        self._trained = tuned.trained_parameters()
+        self._optimizer = optimizer
+        self._watch = watch
+        self._origin = origin
+        self._say = say
 
-def save_best(directory: RunDirectory, parameters: dict[str, torch.nn.Parameter]) -> None:
-    """Keep the trained weights of the best epoch."""
-    content = save({name: tensor.detach().contiguous() for name, tensor in parameters.items()})
-    write_atomically(directory.checkpoints / "best.safetensors", content)
+    def save(self, progress: Progress, steps: list[Step]) -> None:
+        """Write a complete checkpoint, then remove all but the one before it.
 
+        Raises:
+            StorageError: the disk is full or not writable; the checkpoints before are kept.
+        """
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "version": VERSION,
+                "origin": self._origin,
+                "progress": asdict(progress),
+                "steps": [step.model_dump_json() for step in steps],
+                "parameters": self._weights(),
+                "optimizer": self._optimizer.state_dict(),
+                "method": self._tuned.method_state(),
+                "watch": self._watch.seen(),
+                "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            },
+            buffer,
+        )
+        content = buffer.getbuffer()
+        folder = self._place / f"step-{progress.step:06d}"
+        best = self._best(progress)
+        mark = {
+            "state": hashlib.sha256(content).hexdigest(),
+            "best": {best.name: file_digest(best)} if best else {},
+        }
+        with storage_errors(folder):
+            write_atomically(folder / "state.pt", content)
+            sync_directory(self._place)
+            write_atomically(folder / "complete.json", json.dumps(mark) + "\n")
+        self._remove_all_but_the_last(folder)
 
-def load_best(directory: RunDirectory, parameters: dict[str, torch.nn.Parameter]) -> None:
-    """Put the best epoch's weights back."""
-    copy_into(parameters, load_file(directory.checkpoints / "best.safetensors"))
+    def restore(self) -> tuple[Progress, list[Step]]:
+        """Put back the newest checkpoint that is whole; a fresh `Progress` if there is none.
+
+        Weights are copied into the tensors already allocated: their alignment in memory decides
+        the rounding of some kernels, and a resumed run on a CPU shall equal an uninterrupted one
+        bitwise.
+        """
+        for folder in sorted(self._folders(), key=_step, reverse=True):
+            try:
+                state = self._read(folder)
+            except _UnusableError as reason:
+                self._say(f"checkpoint {folder.name} is passed over: {reason}")
+                continue
+            copy_into(self._trained, state["parameters"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._tuned.restore_method_state(state["method"])
+            self._watch.remember(state["watch"])
+            torch.set_rng_state(state["random"])
+            if torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(state["random_cuda"])
+            progress = Progress(**state["progress"])
+            self._say(f"goes on from step {progress.step}")
+            return progress, [Step.model_validate_json(line) for line in state["steps"]]
+        return Progress(), []
+
+    def save_best(self, epoch: int) -> None:
+        """Keep the trained weights of the best epoch so far, beside those of the best before."""
+        buffer = io.BytesIO()
+        torch.save({"parameters": self._weights(), "method": self._tuned.method_state()}, buffer)
+        write_atomically(self._best_of(epoch), buffer.getbuffer())
+
+    def load_best(self, progress: Progress) -> None:
+        """Put the best epoch's weights back, where one was chosen."""
+        best = self._best(progress)
+        if best is not None:
+            state = torch.load(best, weights_only=True, map_location="cpu")
+            copy_into(self._trained, state["parameters"])
+            self._tuned.restore_method_state(state["method"])
+
+    def _read(self, folder: Path) -> dict[str, Any]:
+        """A state that fits this run to the last tensor."""
+        try:
+            mark = json.loads((folder / "complete.json").read_text())
+            content = (folder / "state.pt").read_bytes()
+            right = hashlib.sha256(content).hexdigest() == mark["state"] and all(
+                file_digest(self._place / name) == digest for name, digest in mark["best"].items()
+            )
+        except FileNotFoundError as error:
+            missing = Path(error.filename).name
+            raise _UnusableError(f"it is incomplete, {missing} is missing") from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise _UnusableError("its completion mark cannot be read") from error
+        if not right:
+            raise _UnusableError("its checksum differs, the file was damaged")
+        try:
+            state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        except (RuntimeError, ValueError, UnpicklingError) as error:
+            raise _UnusableError("this version of torch cannot read it") from error
+        if state.get("version") != VERSION:
+            raise _UnusableError("another version of tunelab wrote it")
+        shapes = {name: tensor.shape for name, tensor in self._trained.items()}
+        if state["origin"] != self._origin or shapes != {
+            name: tensor.shape for name, tensor in state["parameters"].items()
+        }:
+            raise _UnusableError("it is of other data or another model")
+        return state
+
+    def _remove_all_but_the_last(self, newest: Path) -> None:
+        complete = [
+            folder
+            for folder in sorted(self._folders(), key=_step, reverse=True)
+            if _step(folder) <= _step(newest) and (folder / "complete.json").exists()
+        ]
+        kept = complete[:_KEPT]
+        for folder in self._folders():
+            if folder not in kept:
+                (folder / "complete.json").unlink(missing_ok=True)  # first: never half and marked
+                shutil.rmtree(folder)
+        needed = {name for folder in kept for name in _best_names(folder)}
+        for path in self._place.glob("best-epoch-*"):
+            if path.name not in needed:
+                path.unlink()
+
+    def _best(self, progress: Progress) -> Path | None:
+        return None if progress.best_epoch is None else self._best_of(progress.best_epoch)
+
+    def _best_of(self, epoch: int) -> Path:
+        return self._place / f"best-epoch-{epoch:04d}.pt"
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach() for name, tensor in self._trained.items()}
+
+    def _folders(self) -> list[Path]:
+        return [path for path in self._place.glob("step-*") if path.name[5:].isdigit()]
 
 
 @torch.no_grad()
@@ -108,15 +219,13 @@ def copy_into(parameters: dict[str, torch.nn.Parameter], tensors: dict[str, torc
         parameter.copy_(tensors[name])
 
 
-def _folders(directory: RunDirectory) -> list[Path]:
-    return list(directory.checkpoints.glob("step-*"))
+def _step(folder: Path) -> int:
+    return int(folder.name[5:])
 
 
-def _complete_content(folder: Path) -> bytes | None:
-    """The state's bytes if the mark is there and the checksum is right."""
+def _best_names(folder: Path) -> list[str]:
+    """What a kept checkpoint needs besides itself; none if its mark is damaged."""
     try:
-        mark = json.loads((folder / "complete.json").read_text())
-        content = (folder / "state.pt").read_bytes()
-    except (OSError, ValueError):
-        return None
-    return content if hashlib.sha256(content).hexdigest() == mark.get("sha256") else None
+        return list(json.loads((folder / "complete.json").read_text())["best"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return []

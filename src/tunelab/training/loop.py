@@ -17,13 +17,7 @@ from accelerate import Accelerator
 from tunelab.errors import DivergedError, Interrupted
 from tunelab.recipe import Training
 from tunelab.records import RunDirectory, Step, append_line, write_atomically
-from tunelab.training.checkpoint import (
-    Progress,
-    load_best,
-    load_checkpoint,
-    save_best,
-    save_checkpoint,
-)
+from tunelab.training.checkpoint import Checkpoints, Progress
 from tunelab.training.meters import MemoryMeter
 from tunelab.training.objective import Batch, Objective
 from tunelab.training.schedule import epoch_order, rate_factor, step_examples, steps_per_epoch
@@ -43,6 +37,10 @@ class Hooks:
     """Told after every step."""
     stop: Callable[[], bool]
     """Whether somebody asked the run to stop."""
+    skip: Callable[[int], None]
+    """Told how many steps an earlier session did."""
+    say: Callable[[str], None]
+    """Told in one line what a reader of the progress should know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,10 @@ class Outcome:
     steps: list[Step]
     best_epoch: int | None
     """Counts from 1; None where the last one was kept."""
+    seconds_validation: float
+    """Over all sessions of a resumed run."""
+    resumed: bool
+    """Whether an earlier session did a part."""
 
 
 def train(
@@ -62,35 +64,53 @@ def train(
     accelerator: Accelerator,
     seed: int,
     directory: RunDirectory,
+    origin: str,
     watch: TrainingWatch,
     memory: MemoryMeter,
     hooks: Hooks,
 ) -> Outcome:
     """Train in place; goes on from the latest complete checkpoint in `directory`.
 
+    A checkpoint is written every `checkpoint_steps`, when an epoch ends, and again when it was
+    validated, so that a kill during a validation costs that validation alone.
+
     Args:
         objective: the training examples and their loss.
+        origin: names the data and the weights the training begins with; a checkpoint of another
+            origin is not gone on from.
 
     Raises:
         DivergedError: the loss is not a number, or beyond every bound.
         ProofError: a claim about the training did not hold.
         Interrupted: `hooks.stop` asked for it; a checkpoint was written.
+        StorageError: the disk is full; the checkpoints so far are kept.
     """
     trained = tuned.trained_parameters()
     groups = tuned.parameter_groups(settings.learning_rate, settings.weight_decay)
     optimizer = torch.optim.AdamW(groups, fused=True)
     rates = [group["lr"] for group in optimizer.param_groups]
-    progress = load_checkpoint(directory, trained, optimizer)
-    steps = _steps_until(directory, progress.step)
+    watch.before(optimizer)
+    checkpoints = Checkpoints(directory, tuned, optimizer, watch, origin=origin, say=hooks.say)
+    progress, steps = checkpoints.restore()
+    resumed = progress.step > 0
+    # what was done behind the checkpoint is done again
+    write_atomically(directory.steps, "".join(row.model_dump_json() + "\n" for row in steps))
+    hooks.skip(progress.step)
     per_epoch = steps_per_epoch(len(objective.groups), settings.batch_size)
     total = per_epoch * settings.epochs
-    watch.before(optimizer)
     tuned.model.train()
     drawn, order = -1, list[int]()
 
-    for index in range(progress.step, total):
-        began = time.perf_counter()
+    while True:
+        index = progress.step
         epoch, step_in_epoch = divmod(index, per_epoch)
+        if hooks.validate is not None and settings.select == "best" and progress.validated < epoch:
+            _validate(progress, hooks.validate, checkpoints)
+            checkpoints.save(progress, steps)
+            tuned.model.train()
+        if index == total:
+            break
+        began = time.perf_counter()
         if epoch != drawn:  # once, for it takes long where the data are large
             order = epoch_order(objective.groups, objective.together, seed=seed, epoch=epoch)
             drawn = epoch
@@ -129,22 +149,18 @@ def train(
         _refuse_divergence(steps)
 
         at_epoch_end = step_in_epoch + 1 == per_epoch
-        if at_epoch_end and hooks.validate is not None and settings.select == "best":
-            _keep_if_best(progress, epoch + 1, hooks.validate(), directory, trained)
-            tuned.model.train()
-        stopping = hooks.stop() and progress.step < total
+        stopping = hooks.stop()
         if at_epoch_end or stopping or progress.step % settings.checkpoint_steps == 0:
-            save_checkpoint(directory, progress, trained, optimizer)
+            checkpoints.save(progress, steps)
         if stopping:
             raise Interrupted(
                 f"Stopped after step {progress.step} of {total}; a checkpoint is written.",
                 hint="The same command goes on from there.",
             )
 
-    if progress.best_epoch is not None:
-        load_best(directory, trained)
+    checkpoints.load_best(progress)
     tuned.model.eval()
-    return Outcome(steps, progress.best_epoch)
+    return Outcome(steps, progress.best_epoch, progress.seconds_validation, resumed)
 
 
 def _accumulate(batch: Batch, accelerator: Accelerator) -> float:
@@ -155,13 +171,6 @@ def _accumulate(batch: Batch, accelerator: Accelerator) -> float:
         accelerator.backward(loss)
         total += loss.item()
     return total
-
-
-def _steps_until(directory: RunDirectory, step: int) -> list[Step]:
-    """The recorded steps up to a checkpoint; later ones are done again and forgotten."""
-    kept = [row for row in directory.read_steps() if row.step <= step]
-    write_atomically(directory.steps, "".join(row.model_dump_json() + "\n" for row in kept))
-    return kept
 
 
 def _refuse_divergence(steps: Sequence[Step]) -> None:
@@ -175,13 +184,12 @@ def _refuse_divergence(steps: Sequence[Step]) -> None:
         )
 
 
-def _keep_if_best(
-    progress: Progress,
-    epoch: int,
-    score: float,
-    directory: RunDirectory,
-    trained: dict[str, torch.nn.Parameter],
-) -> None:
+def _validate(progress: Progress, validate: Callable[[], float], checkpoints: Checkpoints) -> None:
+    """Validate the epoch that just ended, and keep its weights if it is the best so far."""
+    began = time.perf_counter()
+    score = validate()
+    progress.seconds_validation += time.perf_counter() - began
+    progress.validated += 1
     if progress.best_score is None or score > progress.best_score:
-        save_best(directory, trained)
-        progress.best_epoch, progress.best_score = epoch, score
+        checkpoints.save_best(progress.validated)
+        progress.best_epoch, progress.best_score = progress.validated, score

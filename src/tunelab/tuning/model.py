@@ -21,6 +21,7 @@ from tunelab.models.virtual import VirtualTokens
 from tunelab.recipe.schema import FullTuning, HeadTuning, LoraTuning, NoTuning, Tuning
 from tunelab.records import RunDirectory
 from tunelab.tuning.prompted import Prompted
+from tunelab.tuning.ranks import RankState, rank_state, restore_rank_state
 from tunelab.tuning.storing import store_adapter, store_model
 
 Stored = Literal["adapter", "model", "nothing"]
@@ -156,6 +157,15 @@ class TunedModel:
         """Let AdaLoRA and AdaMSS share out their ranks; `index` counts all steps from 0."""
         if self._adapts_with(AdaLoraModel) or self._adapts_with(AdamssModel):
             cast("AdaLoraModel", self.adapted.base_model).update_and_allocate(index + 1)
+
+    def method_state(self) -> RankState:
+        """What the method remembers between steps besides its weights, for a checkpoint."""
+        return rank_state(self.model) if isinstance(self.model, PeftModel) else {}
+
+    def restore_method_state(self, state: RankState) -> None:
+        """Put back what `method_state` returned."""
+        if isinstance(self.model, PeftModel):
+            restore_rank_state(self.model, state)
 
     def save(self, directory: Path) -> Path:
         """Write what was trained to `adapter/` or `model/` in a run directory; returns that folder.

@@ -99,6 +99,20 @@ class TrainingWatch:
             if self._watched == self._steps:
                 raise_unless_held([self._gradients()])
 
+    def seen(self) -> dict[str, Any]:
+        """What was noted so far, for a checkpoint: a run that goes on proves what it had proved."""
+        return {
+            "watched": self._watched,
+            "lacking": list(self._lacking),
+            "absent": list(self._absent),
+        }
+
+    def remember(self, seen: dict[str, Any]) -> None:
+        """Go on from what `seen` returned."""
+        self._watched = seen["watched"]
+        self._lacking = dict.fromkeys(seen["lacking"])
+        self._absent = dict.fromkeys(seen["absent"])
+
     def proofs_so_far(self) -> list[Proof]:
         """What was proved, or failed to be, when the training broke off."""
         return [*self._before, *([self._gradients()] if self._watched else [])]

@@ -1,0 +1,41 @@
+"""Where the runs of a grid lie: `runs/<label>-seed<seed>-<digest>/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunelab.recipe import Recipe, digest
+from tunelab.records import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run with its label and its place."""
+
+    recipe: Recipe
+    label: str
+    directory: RunDirectory
+
+
+def plan_runs(runs: Sequence[Recipe], names: Sequence[str], out: Path) -> list[Planned]:
+    """The place of each run of a grid; `names` are their labels.
+
+    A run is known by its digest: where the grid has grown since and labels tell more, the run
+    stays in the directory that it has.
+    """
+    return [
+        Planned(run, label, RunDirectory(_place(run, label, out / "runs")))
+        for run, label in zip(runs, names, strict=True)
+    ]
+
+
+def _place(run: Recipe, label: str, folder: Path) -> Path:
+    usual = folder / f"{_file_name(label)}-seed{run.seed}-{digest(run)}"
+    there = sorted(folder.glob(f"*-seed{run.seed}-{digest(run)}"))
+    return there[0] if there and not usual.exists() else usual
+
+
+def _file_name(label: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_.=,+" else "_" for c in label)
