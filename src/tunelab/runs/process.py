@@ -47,7 +47,11 @@ class Workers:
         # Threads that spin while they wait make a busy machine several times slower; it must be
         # said before the server loads torch.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        self._context = multiprocessing.get_context(start)
+        self._context = (
+            multiprocessing.get_context("fork")
+            if start == "fork"
+            else multiprocessing.get_context("forkserver")
+        )
         self._context.set_forkserver_preload(_PRELOADED)
 
     def run(self, recipe: Recipe, label: str, directory: RunDirectory, *, quiet: bool) -> Manifest:
