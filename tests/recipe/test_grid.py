@@ -12,9 +12,7 @@ from tunelab.recipe import (
     digest,
     expand,
     labels,
-    trials,
     validate,
-    with_settings,
 )
 
 
@@ -51,6 +49,15 @@ def test_a_tuning_with_its_kind_replaces_the_other_whole() -> None:
     )
     assert full.tuning == FullTuning(kind="full")
     assert ranked.tuning == LoraTuning(kind="lora", rank=16)
+
+
+def test_a_list_of_the_tuning_is_for_the_methods_that_have_the_setting() -> None:
+    cases = [{"tuning": {"kind": "none"}}, *CASES]
+    runs = expand(recipe(grid={"cases": cases, "tuning.shots": [0, 5], "task.train_limit": [9]}))
+    assert labels(runs) == ["none", "none-5-shot", "full", "lora-r4"]
+    with pytest.raises(RecipeError, match=r"tuning\.rnak, but no method") as caught:
+        expand(recipe(grid={"cases": cases, "tuning.rnak": [2]}))
+    assert "Did you mean 'rank'" in caught.value.hint
 
 
 def test_equal_runs_appear_once() -> None:
@@ -123,31 +130,3 @@ def test_the_digest_hangs_on_what_influences_the_result_alone() -> None:
     assert digest(recipe(name="a", price_per_hour=2)) == digest(recipe(name="b"))
     assert digest(recipe(seed=1)) != digest(recipe(seed=2))
     assert len(digest(recipe())) == 8
-
-
-def test_every_case_is_searched_with_the_same_trials() -> None:
-    search = {
-        "over": {"training.learning_rate": [1e-5, 1e-4, 1e-3], "training.batch_size": [8, 16]},
-        "trials": 3,
-        "train_limit": 80,
-        "epochs": 1,
-    }
-    runs = expand(recipe(search=search, grid={"cases": CASES, "seed": [0, 1]}))
-    tried = [trials(run) for run in runs]
-    told = [[(t.training.learning_rate, t.training.batch_size) for t in of_run] for of_run in tried]
-    assert told == [[(1e-5, 8), (1e-4, 8), (1e-3, 16)]] * 4
-    assert all(
-        (t.task.train_limit, t.training.epochs, t.evaluation.split, t.seed, t.search)
-        == (80, 1, "validation", 0, None)
-        for of_run in tried
-        for t in of_run
-    )
-    # seeds of one case share their trials
-    assert [digest(t) for t in tried[0]] == [digest(t) for t in tried[1]]
-
-
-def test_searched_settings_end_the_search() -> None:
-    search = {"over": {"training.learning_rate": [1e-5]}, "trials": 1}
-    found = with_settings(recipe(search=search), {"training.learning_rate": 1e-5})
-    assert found.training.learning_rate == 1e-5
-    assert found.search is None

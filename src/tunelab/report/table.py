@@ -73,6 +73,7 @@ def cells(row: Row, metrics: Mapping[str, str]) -> dict[str, str]:
         "trained parameters": f"{count(trained)} ({share(trained, costs[0].total_parameters)})"
         if costs
         else "-",
+        "search": _search(row.method.runs),
         "training time": spread([c.seconds_training for c in costs], duration),
         "peak memory": spread([c.peak_memory_bytes for c in costs], size),
         "saved": spread([c.saved_bytes for c in costs], size),
@@ -130,11 +131,17 @@ def _raw(row: Row, run: Run, metrics: Iterable[str]) -> dict[str, Any]:
         "run": run.directory.path.name,
         "learning_rate": None if run.damage else run.recipe.training.learning_rate,
         **cost,
+        **_search_columns(run),
         "loss_first": run.manifest.loss_first,
         "loss_last": run.manifest.loss_last,
         **scored,
         "message": run.message,
     }
+
+
+def _search_columns(run: Run) -> dict[str, Any]:
+    cost = run.manifest.search_cost
+    return {f"search_{name}": value for name, value in cost.model_dump().items()} if cost else {}
 
 
 def _rates(runs: Sequence[Run]) -> str:
@@ -144,6 +151,16 @@ def _rates(runs: Sequence[Run]) -> str:
         return "-"
     rates = ", ".join(dict.fromkeys(rate(run.recipe.training.learning_rate) for run in runs))
     return f"{rates} (searched)" if any(run.manifest.search for run in runs) else rates
+
+
+def _search(runs: Sequence[Run]) -> str:
+    """What choosing the settings took; the seeds of a method share it."""
+    costs = [run.manifest.search_cost for run in runs if run.manifest.search_cost]
+    if not costs:
+        return "-"
+    cost = costs[0]
+    price = f", {cost.price:.2f}" if cost.price is not None else ""
+    return f"{cost.trials} trials, {duration(cost.seconds)}{price}"
 
 
 def _scored(interval: Interval | None) -> str:
