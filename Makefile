@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= out
 
-.PHONY: help install demo test test-all check bench format clean
+.PHONY: help install demo test test-all check stress bench format clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -41,6 +41,9 @@ test: $(VENV)/.test          ## the tests that need nothing but this checkout (a
 
 test-all: $(VENV)/.test      ## all tests, those on real data in ../shared and crashes too (at most 45 minutes)
 	$(BIN)/python -m pytest -n 2 tests
+
+stress: $(VENV)/.test        ## a grid of short runs under 100 SIGKILLs, against an undisturbed one
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.runs.kills
 
 bench: $(VENV)/.test         ## print the speed figures that docs/results quotes
 	$(BIN)/python -m benchmarks

@@ -18,6 +18,6 @@ def tunelab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
         env=ONE_THREAD,
     )

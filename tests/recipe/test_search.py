@@ -91,7 +91,7 @@ def test_what_trains_nothing_is_not_searched_for_settings_of_the_training() -> N
 @pytest.mark.parametrize(
     ("search", "message"),
     [
-        ({"over": OVER}, "The search would not be fair: its trials train full on all questions "),
+        ({"over": OVER}, r"not be fair. full: 2 trials of all questions and 2 epochs; head: "),
         (
             {"over": {"task.train_limit": [1, 2]}, "train_limit": 5, "epochs": 1},
             r"search.over lists task.train_limit, but search.train_limit=5 fixes it",

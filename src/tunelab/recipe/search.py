@@ -102,7 +102,7 @@ def check_search(runs: Sequence[Recipe]) -> None:
     Raises:
         RecipeError: with what to set.
     """
-    budgets: dict[str, set[tuple[int | None, int]]] = defaultdict(set)
+    budgets: dict[str, set[_Budget]] = defaultdict(set)
     for run in runs:
         search = run.search
         if search is None or not is_searched(run):
@@ -120,23 +120,34 @@ def check_search(runs: Sequence[Recipe]) -> None:
                 "search.halving needs search.train_limit, the questions of the last rung.",
                 hint="Set search.train_limit, such as 800.",
             )
+        tried = trials(run)
         budgets[tuning_label(run.tuning)] |= {
-            (t.task.train_limit, t.training.epochs) for t in trials(run)
+            _Budget(len(tried), trial.task.train_limit, trial.training.epochs) for trial in tried
         }
     _refuse_unfair(budgets)
 
 
-def _refuse_unfair(budgets: dict[str, set[tuple[int | None, int]]]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """What a method's search may take."""
+
+    trials: int
+    limit: int | None
+    epochs: int
+
+    def __str__(self) -> str:
+        questions = "all" if self.limit is None else self.limit
+        return f"{self.trials} trials of {questions} questions and {self.epochs} epochs"
+
+
+def _refuse_unfair(budgets: dict[str, set[_Budget]]) -> None:
     if len({frozenset(budget) for budget in budgets.values()}) > 1:
         told = "; ".join(
-            f"{label} on {' and '.join(_spoken(*b) for b in sorted(budget, key=repr))}"
+            f"{label}: {' and '.join(sorted(map(str, budget)))}"
             for label, budget in budgets.items()
         )
         raise RecipeError(
-            f"The search would not be fair: its trials train {told}.",
-            hint="Set search.epochs and search.train_limit, which hold for every method.",
+            f"The search would not be fair. {told}.",
+            hint="Give every case as many values, and set search.epochs and search.train_limit, "
+            "which hold for every method.",
         )
-
-
-def _spoken(limit: int | None, epochs: int) -> str:
-    return f"{'all' if limit is None else limit} questions for {epochs} epochs"

@@ -206,6 +206,11 @@ def _read(path: Path, kind: type[RecordT]) -> RecordT:
             hint="`tunelab run` with the same recipe makes it anew.",
         ) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise RecordError(
+            f"{path} has no schema version: it is no record of tunelab, or it was damaged.",
+            hint="`tunelab run` with the same recipe makes it anew.",
+        )
     if version not in READABLE_VERSIONS:
         known = " and ".join(map(str, READABLE_VERSIONS))
         raise VersionError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def run_experiment(
             if result is not None and result.settings is None:
                 manifest = _without_settings(item, result)
             else:
+                _forget_the_row_without_settings(runs[index], item, out)
                 manifest = do(item)
             manifests.append(_noted(item, manifest, result))
     return manifests
@@ -136,6 +138,13 @@ def _without_settings(item: Planned, found: Found) -> Manifest:
     write_atomically(item.directory.error, f"{manifest.message}\n")
     item.directory.write_manifest(manifest)
     return manifest
+
+
+def _forget_the_row_without_settings(run: Recipe, item: Planned, out: Path) -> None:
+    """An earlier search of this run may have found no settings, as `_without_settings` tells."""
+    [row] = plan_runs([with_settings(run, {})], [item.label], out)
+    if digest(row.recipe) != digest(item.recipe) and not row.directory.steps.exists():
+        shutil.rmtree(row.directory.path, ignore_errors=True)
 
 
 def _noted(item: Planned, manifest: Manifest, found: Found | None) -> Manifest:

@@ -53,7 +53,8 @@ class Display:
     def say(self, sentence: str) -> None:
         """One line about the run."""
         if not self._quiet:
-            self._console.print(f"{self._title}: {sentence}", highlight=False, markup=False)
+            line = f"{self._title}: {sentence}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _bar(self) -> Progress:
         return Progress(
