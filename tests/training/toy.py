@@ -98,7 +98,13 @@ class Session:
             origin=self.origin,
             watch=self.watch,
             memory=MemoryMeter(),
-            hooks=Hooks(validate, advance, stop, self.said.append),
+            hooks=Hooks(
+                validate=validate,
+                advance=advance,
+                stop=stop,
+                skip=lambda _count: None,
+                say=self.said.append,
+            ),
         ).steps
 
     @torch.no_grad()

@@ -28,8 +28,8 @@ from tunelab.runs.planned import Planned, plan_runs
 from tunelab.runs.process import Workers
 from tunelab.runs.progress import Display
 from tunelab.runs.remote_checks import check_remote
-from tunelab.runs.tracking import check_trackers
 from tunelab.runs.search import Found, search
+from tunelab.runs.tracking import check_trackers
 from tunelab.tuning import check_tuning
 
 SEARCH = "search"
