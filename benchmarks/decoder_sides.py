@@ -100,6 +100,7 @@ def tunelab_side(baton: Baton, *, work: DecoderWork, share: bool) -> None:
             directory=RunDirectory(Path(folder)),
             watch=TrainingWatch(tuned),
             memory=MemoryMeter(),
+            origin="benchmark",
             hooks=Hooks(validate=None, advance=advance, stop=lambda: False),
         )
 

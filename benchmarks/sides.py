@@ -85,5 +85,6 @@ def tunelab_side(baton: Baton, *, work: Work) -> None:
             directory=RunDirectory(Path(folder)),
             watch=TrainingWatch(tuned),
             memory=MemoryMeter(),
+            origin="benchmark",
             hooks=Hooks(validate=None, advance=advance, stop=lambda: False),
         )

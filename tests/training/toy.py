@@ -102,7 +102,6 @@ class Session:
                 validate=validate,
                 advance=advance,
                 stop=stop,
-                skip=lambda _count: None,
                 say=self.said.append,
             ),
         ).steps

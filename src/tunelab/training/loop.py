@@ -37,9 +37,9 @@ class Hooks:
     """Told after every step."""
     stop: Callable[[], bool]
     """Whether somebody asked the run to stop."""
-    skip: Callable[[int], None]
+    skip: Callable[[int], None] = lambda _count: None
     """Told how many steps an earlier session did."""
-    say: Callable[[str], None]
+    say: Callable[[str], None] = lambda _sentence: None
     """Told in one line what a reader of the progress should know."""
 
 
