@@ -177,6 +177,7 @@ def kill_test(folder: Path, *, kills: int, runs: int, seed: int) -> Tally:
             if code is not None:
                 break
             tally.kills += 1
+            print(f"{tally.kills} of {kills} kills", file=sys.stderr, flush=True)
             tally.moments[moment(out)] += 1
         said = log.read_text()
         tally.resumed_from += [int(n) for n in re.findall(r"goes on from step (\d+)", said)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tunelab.records import RunDirectory, find_runs
@@ -22,9 +22,13 @@ def outcome(directory: RunDirectory) -> Outcome:
             for step in directory.read_steps()
         ],
         "weights": {path.name: path.read_bytes() for path in directory.weights()},
-        "predictions": directory.predictions.read_bytes(),
-        "scores": directory.scores.read_bytes(),
+        "predictions": _content(directory.predictions),
+        "scores": _content(directory.scores),
     }
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def differences(whole: Path, cut: Path) -> list[str]:
@@ -34,15 +38,15 @@ def differences(whole: Path, cut: Path) -> list[str]:
     told = [f"{name} is lost" for name in wanted if name not in there]
     told += [f"{name} is there besides" for name in there if name not in wanted]
     for name in wanted.keys() & there.keys():
-        told += _different(name, outcome(wanted[name]), lambda name=name: outcome(there[name]))
+        whole_one, cut_one = outcome(wanted[name]), outcome(there[name])
+        told += [f"{name}: {p} differ" for p in whole_one if whole_one[p] != cut_one[p]]
+        manifest = there[name].read_manifest()
+        if manifest.status != "ok":
+            told.append(f"{name} is {manifest.status}: {manifest.message}")
+            continue
         rows = [row.id for row in there[name].read_predictions()]
         if len(set(rows)) < len(rows):
             told.append(f"{name}: {len(rows) - len(set(rows))} predictions are there twice")
         left = [path.name for path in there[name].path.rglob(".*.tmp")]
         told += [f"{name}: {each} was left behind" for each in left]
     return told
-
-
-def _different(name: str, wanted: Outcome, found: Callable[[], Outcome]) -> list[str]:
-    there = found()
-    return [f"{name}: {part} differ" for part in wanted if wanted[part] != there[part]]

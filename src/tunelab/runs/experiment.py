@@ -32,6 +32,8 @@ from tunelab.runs.search import Found, search
 from tunelab.runs.tracking import check_trackers
 from tunelab.tuning import check_tuning
 
+_SECONDS_FOR_A_PREDECESSOR = 5.0
+"""One that was just killed needs a moment to let go of the directory."""
 SEARCH = "search"
 """Trials lie in DIR/search/runs/, apart from the runs that are reported."""
 
@@ -56,7 +58,7 @@ def run_experiment(
         finished = _finished(item.directory, display)
         return finished or workers.run(item.recipe, item.label, item.directory, quiet=quiet)
 
-    with hold(out):
+    with hold(out, patience=_SECONDS_FOR_A_PREDECESSOR):
         write_atomically(out / "recipe.yaml", dump(recipe))
         found = [search(run, out / SEARCH, do=do, say=display.say) for run in runs]
         settled = [
