@@ -14,7 +14,13 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import command_line, decoder_training, encoder_training, generation
+from benchmarks import (
+    command_line,
+    decoder_training,
+    encoder_training,
+    generation,
+    lm_eval_speed,
+)
 from tunelab.runs.environment import hardware, versions
 
 
@@ -77,11 +83,18 @@ def answers(asked: Asked) -> tuple[str, bool]:
     return generation.table(results), not any(result.wrong for result in results)
 
 
+def lm_eval(asked: Asked) -> tuple[str, bool]:
+    """lm-eval's requests, against its own `hf` model."""
+    results = lm_eval_speed.run(asked.squad.parent, list(lm_eval_speed.ROWS), told=_tell)
+    return lm_eval_speed.table(results), all(result.equality.held for result in results)
+
+
 PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "commands": commands,
     "encoders": encoders,
     "decoders": decoders,
     "generation": answers,
+    "lm-eval": lm_eval,
 }
 
 

@@ -290,7 +290,7 @@ def train_tokenizer(examples: Sequence[Example], vocabulary: int) -> PreTrainedT
     )
 
 
-def random_llama(size: Size) -> LlamaForCausalLM:
+def random_llama(size: Size, *, positions: int = 4096) -> LlamaForCausalLM:
     """In the proportions of small Llamas: four query heads to a key, three-fold inner width."""
     torch.manual_seed(SEED)
     config = LlamaConfig(
@@ -300,7 +300,7 @@ def random_llama(size: Size) -> LlamaForCausalLM:
         num_hidden_layers=size.layers,
         num_attention_heads=size.hidden // 64,
         num_key_value_heads=max(1, size.hidden // 256),
-        max_position_embeddings=4096,
+        max_position_embeddings=positions,
         pad_token_id=0,
     )
     return LlamaForCausalLM(config).eval()
