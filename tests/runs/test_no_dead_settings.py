@@ -14,8 +14,9 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
+from tests.endpoint.scripted import scripted
 
-from tunelab.recipe import Recipe, Task, Tuning, expand, labels, read_recipe, trials, validate
+from tunelab.recipe import Api, Recipe, Task, Tuning, expand, labels, read_recipe, trials, validate
 from tunelab.recipe.schema import Search, Settings
 from tunelab.records import RunDirectory
 from tunelab.runs.execute import execute
@@ -30,7 +31,7 @@ READ_BY_THE_EXPERIMENT = {("Recipe", "name")}
 
 def settings_classes() -> list[type[BaseModel]]:
     tunings = [get_args(member)[0] for member in get_args(get_args(Tuning)[0])]
-    groups = {field.annotation for field in Recipe.model_fields.values()}
+    groups = {field.annotation for field in Recipe.model_fields.values()} | {Api}
     plain = [g for g in groups if isinstance(g, type) and issubclass(g, BaseModel)]
     return [Recipe, Search, *plain, *tunings]
 
@@ -55,8 +56,13 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, str]]]:
 
 @pytest.mark.slow
 def test_no_setting_is_dead(
-    small_recipe: Path, small_decoder: Path, tmp_path: Path, reads: set[tuple[str, str]]
+    small_recipe: Path,
+    small_decoder: Path,
+    tmp_path: Path,
+    reads: set[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("TUNELAB_CACHE", str(tmp_path / "cache"))
     kinds = [
         {"kind": "none"},
         {"kind": "full"},
@@ -82,11 +88,11 @@ def test_no_setting_is_dead(
     trained = {"tuning": {"kind": "full"}, "evaluation": constrained}
     runs += expand(validate(written | {"grid": {"evaluation": ways}}, source="test"))
     runs += expand(validate(written | trained, source="test"))
-    check(runs)
-    for number, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
-        directory = RunDirectory(tmp_path / str(number))
-        execute(run, label, directory, quiet=True, stop=lambda: False)
-        assert directory.read_manifest().status == "ok", directory.read_manifest().message
+    prices = {"input_price": 1, "output_price": 1, "max_price": 9, "logprobs": 2}
+    with scripted() as script:
+        model = {"endpoint": script.url, "name": "m", "api": prices}
+        runs += expand(validate(written | {"model": model}, source="test"))
+        do(runs, tmp_path)
 
     declared = {
         (owner.__name__, name)
@@ -95,3 +101,11 @@ def test_no_setting_is_dead(
         if not (name == "kind" and owner is not Task)  # it chose the class when it was read
     }
     assert declared - reads - READ_BY_THE_EXPERIMENT == set()
+
+
+def do(runs: list[Recipe], folder: Path) -> None:
+    check(runs)
+    for number, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
+        directory = RunDirectory(folder / str(number))
+        execute(run, label, directory, quiet=True, stop=lambda: False)
+        assert directory.read_manifest().status == "ok", directory.read_manifest().message

@@ -16,6 +16,7 @@ from tunelab.cli import (
     compare,
     demo,
     doctor,
+    latency,
     listing,
     lm_eval,
     methods,
@@ -42,6 +43,7 @@ app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
+app.command("latency")(latency.latency)
 app.command("reading")(reading.reading)
 app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)
 app.command("methods")(methods.methods)

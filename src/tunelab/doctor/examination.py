@@ -9,6 +9,7 @@ from tunelab.data import Example, load_sources, split_validation, take_limit
 from tunelab.doctor.decoders import examine_decoder
 from tunelab.doctor.encoders import examine_encoder
 from tunelab.doctor.findings import fact
+from tunelab.doctor.remote import examine_remote
 from tunelab.doctor.sharing import examine_sharing
 from tunelab.doctor.sights import Examination
 from tunelab.models.encoder import load_tokenizer
@@ -39,6 +40,10 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2) -> Examination:
     """
     recipe = recipes[0]
     train, test, note = load_parts(recipe.task)
+    if recipe.model.endpoint is not None:
+        shots = choose_shots(train, recipe.tuning, seed=recipe.seed)
+        examination = examine_remote(recipe, train, test, shots=shots, shown=shown)
+        return examination.with_findings([fact("split", note)])
     match reading_direction(recipe.model):
         case "both ways":
             examination = examine_encoder(

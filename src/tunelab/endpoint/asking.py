@@ -55,6 +55,10 @@ class _WillPass(Exception):
         self.after = after
 
 
+class _TooLong(Exception):
+    """The prompt is longer than the model reads."""
+
+
 class Client:
     """Asks one endpoint.
 
@@ -147,9 +151,9 @@ class Client:
                 document = self._send(http, body)
             except _WillPass as problem:
                 last = problem
+            except _TooLong:
+                return Asked(None)
             else:
-                if document is None:
-                    return Asked(None)
                 reply = read_reply(document)
                 if isinstance(reply, RemoteReply):
                     self._cache.keep(body, document)
@@ -165,7 +169,7 @@ class Client:
         )
 
     def _send(self, http: httpx.Client, body: Body) -> object:
-        """One attempt: the document that came; None if the prompt is too long."""
+        """One attempt: the document that came."""
         seconds = self._api.timeout
         try:
             with http.stream(
@@ -181,7 +185,7 @@ class Client:
                 raise self._refused(status, content)
             raise _WillPass(f"status {status}", after=_retry_after(response.headers))
         if status == 400 and _error_code(content) == TOO_LONG:
-            return None
+            raise _TooLong
         if status != 200:
             raise self._refused(status, content)
         kind = response.headers.get("content-type", "").partition(";")[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ from accelerate import Accelerator
 from tunelab.data import load_task
 from tunelab.errors import ModelError, RecordError, UsageError
 from tunelab.models.loading import load_any_tokenizer, load_config, reading_direction
-from tunelab.recipe import Model, NoTuning, Prompt, Recipe, validate
+from tunelab.recipe import FullTuning, HeadTuning, Model, NoTuning, Prompt, Recipe, validate
 from tunelab.records import RunDirectory, find_runs
 from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
@@ -56,6 +57,18 @@ def find_source(name: str) -> Source:
         return _adapter(path)
     short = name.rstrip("/").rpartition("/")[2]
     return Source(short, _as_it_is(name, {"kind": "none"}))
+
+
+def in_precision(source: Source, model: Mapping[str, str]) -> Source:
+    """The same with `dtype` and `quantize` of these settings in place of the run's own."""
+    recipe, stored = source.recipe, source.stored
+    changes = dict(model)
+    if stored is not None and isinstance(recipe.tuning, FullTuning | HeadTuning):
+        changes["path"] = str(stored)  # a model that was tuned as a whole is its own checkpoint
+        recipe = recipe.model_copy(update={"tuning": NoTuning(kind="none")})
+        stored = None
+    held = recipe.model.model_copy(update=changes)
+    return replace(source, recipe=recipe.model_copy(update={"model": held}), stored=stored)
 
 
 def load_source(source: Source) -> DecoderFamily | EncoderFamily:

@@ -1,0 +1,1 @@
+"""How fast a model answers on this machine: measured, and beyond its memory predicted."""
