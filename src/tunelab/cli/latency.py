@@ -92,10 +92,10 @@ def latency(
 def _cases(
     models: Sequence[str], shapes: Sequence[str], precisions: Sequence[str], *, merged: bool
 ) -> list[Case]:
-    from tunelab.latency.case import Case, read_held
+    from tunelab.latency.case import Case, Held, read_held
     from tunelab.latency.shapes import find_shape
 
-    held = [read_held(name) for name in precisions]
+    held: list[Held] = [read_held(name) for name in precisions]
     named = [(name.rstrip("/").rpartition("/")[2], name) for name in models]
     cases = [
         Case(name, source, each, merged=way)

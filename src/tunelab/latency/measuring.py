@@ -159,7 +159,8 @@ def _random(shape: Shape, held: Held) -> PreTrainedModel:
                 f"{held} is made with a calibration text, which random weights have no use for.",
                 hint="Measure nf4 or int8, or a checkpoint that is quantised already.",
             )
-    return torch.nn.Module.to(model, device).eval()
+    torch.nn.Module.to(model, device)
+    return model.eval()
 
 
 def _merged(tuned: TunedModel) -> TunedModel:
