@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tunelab.report import Limits
+    from tunelab.report import CostName, Limits
+
+NO_LIMITS: Limits = {}
 
 
 def report(
@@ -31,13 +33,9 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Write report.html, table.md, table.csv and comparisons.json of DIR anew, and print them."""
-    from tunelab.report import Limits, write_answers, write_report
+    from tunelab.report import write_answers, write_report
 
-    limits = Limits(
-        time=max_seconds,
-        memory=None if max_memory is None else _bytes(max_memory, "--max-memory"),
-        size=None if max_size is None else _bytes(max_size, "--max-size"),
-    )
+    limits = _limits(max_memory=max_memory, max_seconds=max_seconds, max_size=max_size)
     written = write_answers(directory) if answers else []
     if as_json:
         made = write_report(directory, limits)
@@ -57,7 +55,7 @@ WIDE = ("HasAns F1", "NoAns EM", "peak memory", "learning rate")
 WIDE_FROM = 140
 
 
-def print_report(directory: Path, limits: Limits | None = None) -> None:
+def print_report(directory: Path, limits: Limits = NO_LIMITS) -> None:
     """Write the report of an output directory, and print what fits a terminal."""
     from rich.console import Console
     from rich.table import Table
@@ -84,6 +82,19 @@ def print_report(directory: Path, limits: Limits | None = None) -> None:
     for problem in made.problems:
         console.print(f"! {problem}", style="red")
     console.print(f"The whole answer: {directory / 'report.html'}")
+
+
+def _limits(*, max_memory: str | None, max_seconds: float | None, max_size: str | None) -> Limits:
+    from tunelab.report import Limit
+
+    limits: dict[CostName, Limit] = {}
+    if max_seconds is not None:
+        limits["time"] = Limit(max_seconds, f"{max_seconds:g} s")
+    if max_memory is not None:
+        limits["memory"] = Limit(_bytes(max_memory, "--max-memory"), max_memory)
+    if max_size is not None:
+        limits["size"] = Limit(_bytes(max_size, "--max-size"), max_size)
+    return limits
 
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

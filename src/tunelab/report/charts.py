@@ -91,8 +91,9 @@ def cost_chart(field: Field, name: CostName, colours: Colours) -> Markup:
         picture.marks.append(tag("circle", {"cx": x, "cy": y, "r": 5, "class": f"{mark} {style}"}))
         picture.taken.append((x - 6, y - 6, x + 6, y + 6))
     for option in options:
-        x, y = across.at(costs[option.label]), up.at(option.value)
-        picture.beside(option.label, x, y, colour(colours[option.label]))
+        at = (across.at(costs[option.label]), up.at(option.value))
+        reach = [up.at(e) for e in (option.high, option.low) if e is not None] or [at[1], at[1]]
+        picture.beside(option.label, at, (reach[0], reach[-1]), colour(colours[option.label]))
     return picture.svg()
 
 
@@ -106,12 +107,12 @@ def loss_chart(curves: Sequence[LossCurve], colours: Colours) -> Markup:
     told = "; ".join(f"{c.label}: {c.loss[0]:.2f} to {c.loss[-1]:.2f}" for c in curves)
     picture = Picture("loss", "Training loss against time", f"First and last: {told}.", right=right)
     picture.axes((across, SECONDS, "training time"), (up, NUMBER, "loss"))
-    ends: dict[str, tuple[str, float, str]] = {}
-    for curve in curves:
+    ends: dict[str, tuple[str, float, float, str]] = {}
+    for curve in sorted(curves, key=lambda curve: curve.seconds[-1]):
         style = colour(colours[curve.label])
         points = [(across.at(x), up.at(y)) for x, y in zip(curve.seconds, curve.loss, strict=True)]
         picture.marks.append(path(points, f"curve thin {style}"))
-        ends[curve.label] = (curve.label, points[-1][1], style)
+        ends[curve.label] = (curve.label, *points[-1], style)
     picture.at_the_end(list(ends.values()))
     return picture.svg()
 
@@ -143,13 +144,13 @@ def risk_chart(
         (across, NUMBER, "coverage: share of items answered"),
         (up, NUMBER, "risk: mean of 1 - F1 of those answered"),
     )
-    ends: list[tuple[str, float, str]] = []
+    ends: list[tuple[str, float, float, str]] = []
     for label, risk in means.items():
         coverage, style = curves[label][0].coverage, colour(colours[label])
         shown = np.unique(np.linspace(0, len(risk) - 1, _MOST_POINTS).astype(int))
         points = [(across.at(float(coverage[i])), up.at(float(risk[i]))) for i in shown]
         picture.marks.append(path(points, f"curve {style}"))
-        ends.append((areas[label], points[-1][1], style))
+        ends.append((areas[label], *points[-1], style))
     picture.at_the_end(ends)
     return picture.svg(standalone=standalone)
 
@@ -169,7 +170,7 @@ def axis_chart(field: Field, axis: Axis, name: str) -> Markup:
     )
     shown = Quantity(axis.unit, tuple(float(level) for level in axis.levels), "{:,g}".format)
     picture.axes((across, shown, axis.unit), (up, NUMBER, field.metric))
-    last: list[tuple[str, float, str]] = []
+    last: list[tuple[str, float, float, str]] = []
     for number, family in enumerate(families):
         line: list[tuple[float, float]] = []
         style = colour(number)
@@ -187,7 +188,7 @@ def axis_chart(field: Field, axis: Axis, name: str) -> Markup:
             picture.marks += [
                 tag("circle", {"cx": x, "cy": y, "r": 4, "class": f"dot {style}"}) for x, y in line
             ]
-            last.append((family, line[-1][1], style))
+            last.append((family, *line[-1], style))
     picture.at_the_end(last)
     return picture.svg()
 

@@ -20,13 +20,13 @@ from tunelab.report.comparing import (
 from tunelab.report.intersection import on_shared_items
 from tunelab.report.markdown import RISK_COVERAGE_FILE, text
 from tunelab.report.page import colours_of, page
-from tunelab.report.recommendation import Limits
+from tunelab.report.recommendation import NO_LIMITS, Limits
 from tunelab.report.report import Report, make_report
 from tunelab.report.study import Method, read_study
 from tunelab.report.table import comma_separated
 
 
-def write_report(directory: Path, limits: Limits | None = None) -> Report:
+def write_report(directory: Path, limits: Limits = NO_LIMITS) -> Report:
     """Read an output directory, and write its report in all forms beside its runs.
 
     Raises:
@@ -34,7 +34,7 @@ def write_report(directory: Path, limits: Limits | None = None) -> Report:
         RecordError: the recipe is damaged; a damaged run is a row of the report.
     """
     study = read_study(directory)
-    report = make_report(study, limits or Limits())
+    report = make_report(study, limits)
     write_atomically(directory / "table.md", text(report))
     write_atomically(directory / "table.csv", comma_separated(report.rows))
     if drawn := curves(study.methods):

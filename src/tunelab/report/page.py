@@ -81,7 +81,7 @@ def page(report: Report) -> str:
         beside=beside_table(report.study.methods),
         beside_meaning=BESIDE_MEANING,
         slices=slice_tables(compared, primary, questions, colours) if compared else [],
-        answers=answer_views(compared, primary, questions, colours) if compared else [],
+        answers=answer_views(compared, primary, questions, colours) if compared else {},
         compared=compared,
         questions=questions,
         reasons=reason_lines(report.study.methods),

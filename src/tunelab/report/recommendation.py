@@ -56,21 +56,17 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a run may cost at most: seconds of training, bytes of memory, bytes saved."""
+class Limit:
+    """What a run may cost at most, in seconds or bytes, and as it was asked for."""
 
-    time: float | None = None
-    memory: float | None = None
-    size: float | None = None
+    value: float
+    told: str
 
-    def given(self) -> dict[CostName, float]:
-        """Those that are set."""
-        named: dict[CostName, float | None] = {
-            "time": self.time,
-            "memory": self.memory,
-            "size": self.size,
-        }
-        return {name: limit for name, limit in named.items() if limit is not None}
+
+Limits = Mapping[CostName, Limit]
+"""Those that were asked for."""
+
+NO_LIMITS: Limits = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +119,7 @@ class Field:
         return f"{option.label} ({scored(option.value, *ends, unit=self.metric)})"
 
 
-def recommend(field: Field, *, limits: Limits = Limits()) -> list[Advice]:
+def recommend(field: Field, *, limits: Limits = NO_LIMITS) -> list[Advice]:
     """The advice of a study on one metric, the most important first."""
     if not field.options:
         return [Advice("No answer yet", "No run finished, so there is nothing to recommend.", ())]
@@ -133,7 +129,7 @@ def recommend(field: Field, *, limits: Limits = Limits()) -> list[Advice]:
         best_quality(field),
         *_cheapest(field),
         *_within_limits(field, limits),
-        *_ladders(field, [name for name in COSTS if name not in limits.given()]),
+        *_ladders(field, [name for name in COSTS if name not in limits]),
     ]
 
 
@@ -172,57 +168,56 @@ def _cheapest(field: Field) -> list[Advice]:
     tied = field.tied()
     if len(tied) == 1:
         return []
-    parts = [told for name in COSTS if (told := _least(tied, name))]
-    if not parts:
-        return []
+    decided: list[str] = []
+    alike_in: list[str] = []
+    for name in COSTS:
+        known = sorted((o for o in tied if o.costs[name]), key=lambda o: middle(o.costs[name]))
+        if len(known) < 2:
+            continue
+        least, most = known[0], known[-1]
+        alike = [o for o in known[1:] if min(o.costs[name]) <= max(least.costs[name])]
+        if len(alike) == len(known) - 1:
+            alike_in.append(f"{COSTS[name].name} ({_span(least, most, name)})")
+        else:
+            decided.append(_least(known, alike, name))
+    parts = ["; ".join(decided)] if decided else []
+    if alike_in:
+        verb = "do" if len(alike_in) > 1 else "does"
+        parts.append(f"their {listed(alike_in)} {verb} not tell them apart")
     told = f"Among {listed([option.label for option in tied])}: {'; '.join(parts)}."
-    return [Advice("Cheapest within noise of the best", told, _runs(tied))]
+    return [Advice("Cheapest within noise of the best", told, _runs(tied))] if parts else []
 
 
-def _least(options: Sequence[Option], name: CostName) -> str:
-    """Who needs least of one cost; more than one where the runs' ranges overlap."""
-    known = sorted((o for o in options if o.costs[name]), key=lambda o: middle(o.costs[name]))
-    if len(known) < 2:
-        return ""
-    show, called = COSTS[name].show, COSTS[name].name
-    least, *more = known
-    alike = [o for o in more if min(o.costs[name]) <= max(least.costs[name])]
-    least_shown = show(middle(least.costs[name]))
-    if len(alike) == len(more):
-        most = show(max(middle(o.costs[name]) for o in known))
-        between = least_shown if most == least_shown else f"{least_shown} to {most}"
-        return f"{called} does not tell them apart ({between})"
-    told = f"least {called}: {least.label}, {least_shown}"
-    if alike:
-        return f"{told} (about the same: {listed([o.label for o in alike])})"
-    return f"{told} against {show(middle(more[0].costs[name]))}"
+def _least(known: Sequence[Option], alike: Sequence[Option], name: CostName) -> str:
+    """Who needs least of one cost; those whose runs overlap with its runs need about the same."""
+    least, show = known[0], COSTS[name].show
+    dearer = next(option for option in known[1:] if option not in alike)
+    about = f" (about the same: {listed([option.label for option in alike])})" if alike else ""
+    spent, more = middle(least.costs[name]), middle(dearer.costs[name])
+    return f"least {COSTS[name].name}: {least.label}{about}, {show(spent)} against {show(more)}"
+
+
+def _span(least: Option, most: Option, name: CostName) -> str:
+    low, high = (COSTS[name].show(middle(option.costs[name])) for option in (least, most))
+    return low if low == high else f"{low} to {high}"
 
 
 def _within_limits(field: Field, limits: Limits) -> list[Advice]:
     """The best under each limit, and under all of them together."""
-    given = limits.given()
-    advice = [_under(field, {name: limit}) for name, limit in given.items()]
-    return [*advice, _under(field, given)] if len(given) > 1 else advice
+    advice = [_under(field, {name: limit}) for name, limit in limits.items()]
+    return [*advice, _under(field, limits)] if len(limits) > 1 else advice
 
 
-def _under(field: Field, limits: Mapping[CostName, float]) -> Advice:
-    asked = listed([f"{COSTS[n].show(limit)} of {COSTS[n].name}" for n, limit in limits.items()])
+def _under(field: Field, limits: Limits) -> Advice:
+    asked = listed([f"{limit.told} of {COSTS[name].name}" for name, limit in limits.items()])
     topic = f"Best under {asked}"
     fitting = [
         option
         for option in field.options
-        if all(o and max(o) <= limits[n] for n, o in option.costs.items() if n in limits)
+        if all(o and max(o) <= limits[n].value for n, o in option.costs.items() if n in limits)
     ]
     if not fitting:
-        least = listed(
-            [
-                f"{COSTS[name].show(min(low))} is the least {COSTS[name].name}"
-                for name in limits
-                if (low := [c for option in field.options for c in option.costs[name]])
-            ]
-        )
-        told = f"No method stays within {asked}" + (f": {least}." if least else ".")
-        return Advice(topic, told, _runs(field.options))
+        return Advice(topic, _nothing_fits(field, limits), _runs(field.options))
     inside = field.among(fitting)
     tied = inside.tied()
     left = [option.label for option in field.options if option not in fitting]
@@ -233,6 +228,17 @@ def _under(field: Field, limits: Mapping[CostName, float]) -> Advice:
     )
     told += f"; {listed(left)} {'needs' if len(left) == 1 else 'need'} more." if left else "."
     return Advice(topic, told, _runs(tied))
+
+
+def _nothing_fits(field: Field, limits: Limits) -> str:
+    if len(limits) > 1:
+        return "No method stays within all of them."
+    name = next(iter(limits))
+    known = [option for option in field.options if option.costs[name]]
+    if not known:
+        return f"No run tells its {COSTS[name].name}."
+    least = min(known, key=lambda option: max(option.costs[name]))
+    return f"No method; the least is {COSTS[name].show(max(least.costs[name]))}, of {least.label}."
 
 
 def _ladders(field: Field, names: Sequence[CostName]) -> list[Advice]:

@@ -62,7 +62,9 @@ def slices(methods: Sequence[Method], metric: str, questions: Mapping[str, str])
         ("answer length", lambda i: _length(items.gold[i])),
     ]
     if questions:
-        divisions.append(("question", lambda i: kind_of_question(questions.get(items.ids[i], ""))))
+        divisions.append(
+            ("kind of question", lambda i: kind_of_question(questions.get(items.ids[i], "")))
+        )
     found: list[Slice] = []
     for division, name_of in divisions:
         members: dict[str, list[int]] = {}

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from tunelab.report.scales import Quantity, Scale, ticks
 from tunelab.report.visible import visible
 
-WIDTH, HEIGHT = 440.0, 300.0
+WIDTH, HEIGHT = 380.0, 280.0
 LEFT, TOP, BOTTOM = 46.0, 14.0, 44.0
 COLOURS = 8
 LINE = 14.0
@@ -23,7 +23,7 @@ LINE = 14.0
 
 _CHARACTER = 6.1
 """Pixels of a character of a label, on average."""
-_LONGEST_LABEL = 24
+_LONGEST_LABEL = 20
 
 STYLE = Path(__file__).with_name("template") / "chart.css"
 
@@ -97,14 +97,26 @@ class Picture:
         self.marks.append(label(across_name, right, bottom + 35, "name", "end"))
         self.marks.append(label(up_name, LEFT - 38, TOP - 2, "name"))
 
-    def beside(self, text: str, x: float, y: float, style: str) -> None:
-        """A label next to a point, on the side where nothing else is; none if there is no room."""
+    def beside(
+        self, text: str, at: tuple[float, float], reach: tuple[float, float], style: str
+    ) -> None:
+        """A label next to a point, on the side where nothing else is; none if there is no room.
+
+        Args:
+            text: the label.
+            at: the point.
+            reach: from which height to which one its mark goes, whiskers included.
+            style: classes.
+        """
+        (x, y), (above, below) = at, reach
         width, gap = text_width(text), 8.0
         places = [
             (x + gap, y + 4, "start"),
             (x - gap, y + 4, "end"),
-            (x, y - gap, "middle"),
-            (x, y + gap + 9, "middle"),
+            (x, above - gap + 2, "middle"),
+            (x, below + gap + 7, "middle"),
+            (x + gap, above - gap + 2, "end"),
+            (x + gap, below + gap + 7, "end"),
             (x + gap, y - gap, "start"),
             (x - gap, y - gap, "end"),
             (x + gap, y + gap + 8, "start"),
@@ -118,12 +130,12 @@ class Picture:
                 self.marks.append(label(text, at_x, at_y, f"label {style}", anchor))
                 return
 
-    def at_the_end(self, ends: Sequence[tuple[str, float, str]]) -> None:
-        """Labels right of the frame, one a line, each as near to its height as can be."""
-        x, previous = self.width - self.right + 8, TOP - LINE
-        for text, y, style in sorted(ends, key=lambda end: end[1]):
+    def at_the_end(self, ends: Sequence[tuple[str, float, float, str]]) -> None:
+        """Labels right of where lines end, each as near to its height as can be."""
+        previous = TOP - LINE
+        for text, x, y, style in sorted(ends, key=lambda end: end[2]):
             previous = max(y + 4, previous + LINE)
-            self.marks.append(label(text, x, previous, f"label {style}"))
+            self.marks.append(label(text, x + 7, previous, f"label {style}"))
 
     def svg(self, *, standalone: bool = False) -> Markup:
         """The whole picture."""

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tunelab.report.charts import Colours, LossCurve, Mark, strip
 from tunelab.report.comparing import spoken_names
-from tunelab.report.figures import duration, scored, size
+from tunelab.report.figures import count, duration, rate, scored, spread
 from tunelab.report.questions import Questions
 from tunelab.report.report import Report
 from tunelab.report.scales import score_scale
@@ -23,7 +23,7 @@ from tunelab.report.svg import colour
 from tunelab.report.table import cells
 from tunelab.statistics import Interval
 
-_LOSS_POINTS = 100
+_LOSS_POINTS = 40
 _OF_EACH_KIND = 2
 _MOST_QUESTIONS = 24
 _WINDOW = 1200
@@ -47,15 +47,19 @@ class RunView:
 class TableView:
     """Headings, and a line a method: its name, colour, picture and cells."""
 
+    pictured: str
+    """What the pictures show, and from where to where."""
     headings: tuple[str, ...]
     lines: tuple[tuple[str, str, Markup, tuple[tuple[str, str], ...]], ...]
+    more: tuple[str, ...]
+    """Headings of the metrics that no verdict speaks of."""
+    more_lines: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
     """A question with its paragraph, its gold answers, and what each method said."""
 
-    reason: str
     article: str
     question: str
     context: tuple[tuple[str, bool], ...]
@@ -67,7 +71,8 @@ class AnswerView:
 
 def run_headings(report: Report) -> list[str]:
     """Of the figures of `run_views`."""
-    return [*list(spoken_names(report.study.methods).values())[:2], "training time", "saved"]
+    spoken = list(spoken_names(report.study.methods).values())[:2]
+    return [*spoken, "learning rate", "loss, first", "loss, last", "tokens/s", "training time"]
 
 
 def run_views(report: Report) -> list[RunView]:
@@ -80,7 +85,14 @@ def run_views(report: Report) -> list[RunView]:
             f"{metric.values[metric.about].mean():.2f}" if metric else "-"
             for metric in (run.measured and run.measured.metrics.get(name) for name in names)
         ]
-        spent = (duration(cost.seconds_training), size(cost.saved_bytes)) if cost else ("-", "-")
+        rates = [] if run.damage else [run.recipe.training.learning_rate]
+        spent = (
+            spread(rates if run.manifest.loss_first is not None else [], rate),
+            spread([run.manifest.loss_first], "{:.2f}".format),
+            spread([run.manifest.loss_last], "{:.2f}".format),
+            spread([cost and cost.tokens_per_second], count),
+            spread([cost and cost.seconds_training], duration),
+        )
         views.append(
             RunView(
                 f"run-{len(views) + 1}",
@@ -99,40 +111,42 @@ def score_table(report: Report, colours: Colours) -> TableView:
     """The table: what decides first, then cost; a cell is a figure and what stands behind it."""
     metrics = spoken_names(report.study.methods)
     primary = next(iter(metrics), "")
-    order = [
-        "runs",
-        *metrics.values(),
-        "training time",
-        "peak memory",
-        "saved",
-        "trained parameters",
-    ]
-    order += ["price", "tokens/s", "learning rate", "loss, first", "loss, last"]
+    first = [spoken for spoken in metrics.values() if spoken in report.headline]
+    more = [spoken for spoken in metrics.values() if spoken not in first]
     texts = [cells(row, metrics) for row in report.rows]
-    headings = [name for name in order if any(text[name] != "-" for text in texts)]
+    spent = ["training time", "peak memory", "saved", "trained parameters", "price"]
+    headings = ["runs", *first, *(n for n in spent if any(text[n] != "-" for text in texts))]
     known = [row.intervals[primary] for row in report.rows if row.intervals]
     scale = score_scale(_ends(known), 0, 1) if known else None
-    lines = [
-        (
-            row.method.label,
-            colour(colours[row.method.label]),
-            _strip([(row.intervals[primary], colours[row.method.label])], scale.low, scale.high)
-            if scale and row.intervals
-            else Markup(),
-            tuple(_split(text[name]) for name in headings),
-        )
-        for row, text in zip(report.rows, texts, strict=True)
+    labels = [(row.method.label, colour(colours[row.method.label])) for row in report.rows]
+    pictures = [
+        _strip([(row.intervals[primary], colours[row.method.label])], scale.low, scale.high)
+        if scale and row.intervals
+        else Markup()
+        for row in report.rows
     ]
-    return TableView(tuple(headings), tuple(lines))
+    return TableView(
+        f"{metrics[primary]}, {scale.low:.0f} to {scale.high:.0f}" if scale else "",
+        tuple(headings),
+        tuple(
+            (*label, picture, tuple(_split(text[name]) for name in headings))
+            for label, picture, text in zip(labels, pictures, texts, strict=True)
+        ),
+        tuple(more),
+        tuple(
+            (*label, tuple(_split(text[name]) for name in more))
+            for label, text in zip(labels, texts, strict=True)
+        ),
+    )
 
 
 def slice_tables(
     methods: Sequence[Method], metric: str, questions: Questions, colours: Colours
-) -> list[tuple[str, list[str], list[tuple[Slice, Markup, list[str]]]]]:
+) -> list[tuple[str, list[tuple[str, str]], list[tuple[Slice, Markup, list[str]]]]]:
     """What the items are divided by, the methods, and a line a slice with its picture."""
     texts = {key: example.question for key, example in questions.texts.items()}
     found = slices(methods, metric, texts)
-    tables: list[tuple[str, list[str], list[tuple[Slice, Markup, list[str]]]]] = []
+    tables: list[tuple[str, list[tuple[str, str]], list[tuple[Slice, Markup, list[str]]]]] = []
     names = [method.label for method in methods]
     if not found:
         return tables
@@ -149,18 +163,19 @@ def slice_tables(
             for part in found
             if part.about == about
         ]
-        tables.append((about, names, lines))
+        headings = [(name, colour(colours[name])) for name in names]
+        tables.append((about, headings, lines))
     return tables
 
 
 def answer_views(
     methods: Sequence[Method], metric: str, questions: Questions, colours: Colours
-) -> list[AnswerView]:
-    """The sampled questions whose texts are here."""
+) -> dict[str, list[AnswerView]]:
+    """Why they were sampled -> the questions whose texts are here."""
     items = methods[0].items
     if items is None or not questions.texts:
-        return []
-    views: list[AnswerView] = []
+        return {}
+    views: dict[str, list[AnswerView]] = {}
     for picked in sample(methods, metric, each=_OF_EACH_KIND, most=_MOST_QUESTIONS):
         example = questions.texts.get(items.ids[picked.index])
         if example is None:
@@ -177,16 +192,18 @@ def answer_views(
             for method in methods
         )
         context = _context(example.context, starts)
-        views.append(
-            AnswerView(picked.reason, example.article, example.question, context, gold, said)
+        views.setdefault(picked.reason, []).append(
+            AnswerView(example.article, example.question, context, gold, said)
         )
     return views
 
 
 def loss_curves(report: Report) -> list[LossCurve]:
-    """Every run's loss over its training time, as means of neighbouring steps."""
+    """The loss of every run that ended over its training time, as means of neighbouring steps."""
     curves: list[LossCurve] = []
-    for run in (run for row in report.rows for run in row.method.runs if not run.damage):
+    for run in (run for row in report.rows for run in row.method.runs):
+        if run.status not in ("ok", "diverged"):
+            continue
         steps = [step for step in run.directory.read_steps() if math.isfinite(step.loss)]
         if len(steps) < 2:
             continue
