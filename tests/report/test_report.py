@@ -4,108 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import random
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.report.studies import RECIPE, Writer, predictions, three_methods
 
+from tunelab.cli import main
 from tunelab.errors import RecordError, UsageError
-from tunelab.evaluation.scores import squad_scores
-from tunelab.recipe import digest, expand, labels, read_recipe, with_settings
-from tunelab.records import Cost, Manifest, Prediction, Proof, RunDirectory, Status
+from tunelab.recipe import with_settings
+from tunelab.records import Proof, RunDirectory
 from tunelab.report import compare_runs, write_report
-
-RECIPE = {
-    "name": "a | study",
-    "task": {"version": "1.1"},
-    "grid": {"tuning": [{"kind": "full"}, {"kind": "lora"}, {"kind": "head"}], "seed": [0, 1, 2]},
-}
-
-
-def predictions(right: Sequence[bool], *, prefix: str = "q") -> list[Prediction]:
-    """Four questions on each paragraph, two paragraphs in each article."""
-    return [
-        Prediction(
-            id=f"{prefix}{index:03}",
-            group=f"p{index // 4}",
-            article=f"a{index // 8}",
-            output="right" if correct else "wrong",
-            answer="right" if correct else "wrong",
-            gold=("right",),
-        )
-        for index, correct in enumerate(right)
-    ]
-
-
-def cost(seconds: float) -> Cost:
-    return Cost(
-        seconds_training=seconds,
-        seconds_evaluation=1.0,
-        peak_memory_bytes=3 * 2**20,
-        trained_parameters=1_500,
-        total_parameters=3_000,
-        saved_bytes=2**20,
-        tokens_per_second=1234.0,
-    )
-
-
-class Writer:
-    """Writes the runs of a study as `tunelab run` would."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        out.mkdir(parents=True)
-        (out / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
-        runs = expand(read_recipe(out / "recipe.yaml"))
-        self.runs = {(n, run.seed): run for n, run in zip(labels(runs), runs, strict=True)}
-
-    def write(
-        self,
-        label: str,
-        seed: int,
-        rows: list[Prediction] | None,
-        *,
-        status: Status = "ok",
-        message: str = "",
-    ) -> RunDirectory:
-        recipe = self.runs[label, seed]
-        place = RunDirectory(self.out / "runs" / f"{label}-seed{seed}-{digest(recipe)}")
-        place.path.mkdir(parents=True)
-        place.recipe.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-        if rows is not None:
-            place.write_predictions(rows)
-            place.write_scores(squad_scores(rows, version="1.1"))
-        place.write_manifest(
-            Manifest(
-                label=label,
-                digest=digest(recipe),
-                status=status,
-                message=message,
-                cost=cost(60.0 + seed) if status == "ok" else None,
-                notes=("validation: a note",),
-                loss_first=5.0,
-                loss_last=1.0 + seed,
-            )
-        )
-        return place
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Full is right on 3 of 4, LoRA on 1 of 4; a head run failed and two are missing."""
-    writer = Writer(tmp_path / "out")
-    for seed in range(3):
-        wrong = random.Random(seed).sample(range(64), 16)
-        full = [index not in wrong for index in range(64)]
-        lora = [not correct for correct in full]
-        writer.write("full", seed, predictions(full))
-        writer.write("lora-r8", seed, predictions(lora))
-    writer.write("head", 0, None, status="diverged", message="The loss is nan.\nLower it.")
-    return writer.out
+    return three_methods(tmp_path / "out")
 
 
 def test_failed_and_missing_runs_stay_in_the_table(study: Path) -> None:
@@ -299,28 +213,24 @@ def test_an_empty_directory_is_told(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_report_and_compare_from_the_command_line_need_no_torch(study: Path) -> None:
-    script = (
-        "import sys\nfrom tunelab.cli import main\n"
-        "try: main(sys.argv[1:])\nfinally: assert 'torch' not in sys.modules"
-    )
+def test_report_and_compare_from_the_command_line(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs = [str(path) for path in sorted((study / "runs").glob("*-seed0-*"))]
     full, lora = runs[0], runs[-1]
-    for arguments in (["report", str(study)], ["compare", full, lora], ["compare", full]):
-        told = subprocess.run(
-            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
-        )
-        assert "Traceback" not in told.stderr, told.stderr
-        if arguments[-1] == full:
-            assert told.returncode == 2
-            assert "a comparison needs two" in told.stderr
-        else:
-            assert told.returncode == 0
-            assert "full is better than lora-r8 by" in " ".join(told.stdout.split())
-    told = subprocess.run(
-        [sys.executable, "-m", "tunelab", "compare", full, lora, "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert {row["metric"] for row in json.loads(told.stdout)} == {"f1", "exact_match"}
+
+    def told(*arguments: str) -> tuple[object, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        written = capsys.readouterr()
+        return stopped.value.code, " ".join((written.out + written.err).split())
+
+    for arguments in (["report", str(study)], ["compare", full, lora]):
+        code, text = told(*arguments)
+        assert code == 0
+        assert "full is better than lora-r8 by" in text
+    code, text = told("compare", full)
+    assert code == 2
+    assert "a comparison needs two" in text
+    code, text = told("compare", full, lora, "--json")
+    assert {row["metric"] for row in json.loads(text)} == {"f1", "exact_match"}

@@ -113,6 +113,12 @@ def answer_exact(text: str, gold: Sequence[str], *, version: SquadVersion = "2.0
 
 def answer_f1(text: str, gold: Sequence[str], *, version: SquadVersion = "2.0") -> float:
     """F1 of the bags of words of `text` and its best gold answer, 0 to 1."""
+    return _answer_f1(text, tuple(gold), version)
+
+
+@lru_cache(maxsize=1 << 16)
+def _answer_f1(text: str, gold: tuple[str, ...], version: SquadVersion) -> float:
+    """Many runs give one question the same answer."""
     words = normalise(text).split()
     return max(
         _bag_f1(words, normalise(answer).split(), version) for answer in _accepted(gold, version)
@@ -186,9 +192,9 @@ def _accepted(gold: Sequence[str], version: SquadVersion) -> Sequence[str]:
 def _bag_f1(words: list[str], wanted: list[str], version: SquadVersion) -> float:
     if not words or not wanted:
         return float(version == "2.0" and words == wanted)
-    same = sum((Counter(words) & Counter(wanted)).values())
-    if same == 0:
+    if set(words).isdisjoint(wanted):
         return 0.0
+    same = sum((Counter(words) & Counter(wanted)).values())
     precision = same / len(words)
     recall = same / len(wanted)
     return (2 * precision * recall) / (precision + recall)

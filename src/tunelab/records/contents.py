@@ -199,6 +199,16 @@ class OrderShard(Record):
     """In other orders, drawn at random."""
 
 
+class PredictionBrief(Prediction):
+    """A prediction as it is scored: its other candidates stay in the file, which is twice as fast.
+
+    A key that no line has stands for them, and what is not known is passed over.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+    n_best: tuple[Span, ...] = Field(default=(), validation_alias="(not read)")
+
+
 class Score(Record):
     """A metric with its 95 % interval over paragraphs, its count and its convention."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tunelab.records.contents import (
     Manifest,
     OrderShard,
     Prediction,
+    PredictionBrief,
     Scores,
     Step,
 )
@@ -103,12 +105,20 @@ class RunDirectory:
 
     def read_predictions(self) -> list[Prediction]:
         """All test items."""
+        self._refuse_missing_predictions()
+        return read_lines(self.predictions, Prediction, appended=False)
+
+    def read_answers(self) -> Sequence[Prediction]:
+        """All test items, as far as scoring needs them: without the other candidates."""
+        self._refuse_missing_predictions()
+        return read_lines(self.predictions, PredictionBrief, appended=False)
+
+    def _refuse_missing_predictions(self) -> None:
         if not self.predictions.exists():
             raise RecordError(
                 f"{self.path.name} has no predictions.jsonl.",
                 hint="The run did not finish; `tunelab run` with the same recipe continues it.",
             )
-        return read_lines(self.predictions, Prediction, appended=False)
 
     def write_predictions(
         self, predictions: list[Prediction], *, ablation: str | None = None

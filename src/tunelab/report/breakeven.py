@@ -74,8 +74,8 @@ def _stretch(field: Field, axis: Axis, level: int) -> _Stretch:
     rest: Sequence[Option] = [option for option in field.options if option not in tied]
     lead = ""
     if len(tied) == 1 and rest:
-        by = field.lead(tied[0], rest[0])
-        lead = f"{by} {field.metric} ahead of {axis.places[rest[0].label].family}"
+        by = field.lead(tied[0], rest[0], unit=field.metric)
+        lead = f"{by} ahead of {axis.places[rest[0].label].family}"
     return _Stretch((level,), winners, lead, tuple(run for option in tied for run in option.runs))
 
 

@@ -105,13 +105,13 @@ class Field:
         forth, back = (first.label, second.label), (second.label, first.label)
         return self.verdicts.get(forth) or self.verdicts.get(back)
 
-    def lead(self, first: Option, second: Option) -> str:
+    def lead(self, first: Option, second: Option, *, unit: str = "") -> str:
         """By how much the first scores higher: 1.9 [0.8, 3.1]."""
         verdict = self.verdict(first, second)
         assert verdict is not None
         found, sign = verdict.difference, 1 if verdict.first == first.label else -1
         ends = [sign * end for end in (found.low, found.high) if end is not None]
-        return scored(sign * found.value, *sorted(ends))
+        return scored(sign * found.value, *sorted(ends), unit=unit)
 
     def shown(self, option: Option) -> str:
         """An option with its score: lora-r8 (61.0 F1 [56.8, 65.2])."""
@@ -171,7 +171,7 @@ def _cheapest(field: Field) -> list[Advice]:
     decided: list[str] = []
     alike_in: list[str] = []
     for name in COSTS:
-        known = sorted((o for o in tied if o.costs[name]), key=lambda o: middle(o.costs[name]))
+        known = _by_cost(tied, name)
         if len(known) < 2:
             continue
         least, most = known[0], known[-1]
@@ -186,6 +186,12 @@ def _cheapest(field: Field) -> list[Advice]:
         parts.append(f"their {listed(alike_in)} {verb} not tell them apart")
     told = f"Among {listed([option.label for option in tied])}: {'; '.join(parts)}."
     return [Advice("Cheapest within noise of the best", told, _runs(tied))] if parts else []
+
+
+def _by_cost(options: Sequence[Option], name: CostName) -> list[Option]:
+    """Those whose runs tell the cost, the cheapest first."""
+    known = [option for option in options if option.costs[name]]
+    return sorted(known, key=lambda option: middle(option.costs[name]))
 
 
 def _least(known: Sequence[Option], alike: Sequence[Option], name: CostName) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -137,7 +137,7 @@ def read_study(directory: Path) -> Study:
     if not (directory / "runs").is_dir():
         found = [read_run(place) for place in places]
         return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
-    found = [_read_or_damaged(place) for place in places]
+    found = _with_shared_items([_read_or_damaged(place) for place in places])
     recipe = recorded_recipe(directory / "recipe.yaml")
     asked = expand(recipe)
     names = labels(asked)
@@ -160,7 +160,7 @@ def read_run(place: RunDirectory) -> Run:
     recipe, manifest = recorded_recipe(place.recipe), place.read_manifest()
     if manifest.status != "ok":
         return Run(place, recipe, manifest, None, None)
-    rows = sorted(place.read_predictions(), key=lambda row: row.id)
+    rows = sorted(place.read_answers(), key=lambda row: row.id)
     measured = measure(recipe.task, rows)
     _refuse_other_scores(place, measured, len(rows))
     items, asked = _items(rows, measured.task), recipe.evaluation
@@ -188,6 +188,12 @@ def _ablated(place: RunDirectory, recipe: Recipe, items: Items, name: Ablation) 
             hint="One was damaged or edited. Move the run directory away and run again.",
         )
     return measured
+
+
+def _with_shared_items(runs: Sequence[Run]) -> list[Run]:
+    """The same runs; equal items are kept once, a study may have many runs on many items."""
+    kept: dict[Items | None, Items | None] = {}
+    return [replace(run, items=kept.setdefault(run.items, run.items)) for run in runs]
 
 
 def _read_or_damaged(place: RunDirectory) -> Run:

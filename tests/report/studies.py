@@ -1,0 +1,117 @@
+"""Studies as `tunelab run` would write them, without running anything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunelab.evaluation.scores import squad_scores
+from tunelab.recipe import digest, expand, labels, read_recipe
+from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Status, Step, append_line
+
+RECIPE: dict[str, Any] = {
+    "name": "a | study",
+    "task": {"version": "1.1"},
+    "grid": {"tuning": [{"kind": "full"}, {"kind": "lora"}, {"kind": "head"}], "seed": [0, 1, 2]},
+}
+
+
+def predictions(right: Sequence[bool], *, prefix: str = "q") -> list[Prediction]:
+    """Four questions on each paragraph, two paragraphs in each article."""
+    return [
+        Prediction(
+            id=f"{prefix}{index:03}",
+            group=f"p{index // 4}",
+            article=f"a{index // 8}",
+            output="right" if correct else "wrong",
+            answer="right" if correct else "wrong",
+            gold=("right",),
+        )
+        for index, correct in enumerate(right)
+    ]
+
+
+def cost(seconds: float) -> Cost:
+    return Cost(
+        seconds_training=seconds,
+        seconds_evaluation=1.0,
+        peak_memory_bytes=3 * 2**20,
+        trained_parameters=1_500,
+        total_parameters=3_000,
+        saved_bytes=2**20,
+        tokens_per_second=1234.0,
+    )
+
+
+def step(number: int) -> Step:
+    return Step(
+        step=number,
+        examples=16 * number,
+        tokens=1000,
+        target_tokens=32,
+        loss=5.0 / number,
+        learning_rate=1e-4,
+        grad_norm=1.0,
+        seconds=1.5,
+        peak_memory_bytes=2**20,
+    )
+
+
+class Writer:
+    """Writes the runs of a study as `tunelab run` would."""
+
+    def __init__(self, out: Path, recipe: Mapping[str, Any] = RECIPE) -> None:
+        self.out = out
+        out.mkdir(parents=True)
+        (out / "recipe.yaml").write_text(yaml.safe_dump(dict(recipe)))
+        runs = expand(read_recipe(out / "recipe.yaml"))
+        self.runs = {(n, run.seed): run for n, run in zip(labels(runs), runs, strict=True)}
+
+    def write(
+        self,
+        label: str,
+        seed: int,
+        rows: list[Prediction] | None,
+        *,
+        status: Status = "ok",
+        message: str = "",
+    ) -> RunDirectory:
+        recipe = self.runs[label, seed]
+        place = RunDirectory(self.out / "runs" / f"{label}-seed{seed}-{digest(recipe)}")
+        place.path.mkdir(parents=True)
+        place.recipe.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+        if rows is not None:
+            place.write_predictions(rows)
+            place.write_scores(squad_scores(rows, version=recipe.task.version))
+            for number in range(1, 9):
+                append_line(place.steps, step(number))
+        place.write_manifest(
+            Manifest(
+                label=label,
+                digest=digest(recipe),
+                status=status,
+                message=message,
+                cost=cost(60.0 + seed) if status == "ok" else None,
+                notes=("validation: a note",),
+                loss_first=5.0,
+                loss_last=1.0 + seed,
+            )
+        )
+        return place
+
+
+def three_methods(out: Path) -> Path:
+    """Full is right on 3 of 4, LoRA on 1 of 4; a head run failed and two are missing."""
+    writer = Writer(out)
+    for seed in range(3):
+        wrong = random.Random(seed).sample(range(64), 16)
+        full = [index not in wrong for index in range(64)]
+        lora = [not correct for correct in full]
+        writer.write("full", seed, predictions(full))
+        writer.write("lora-r8", seed, predictions(lora))
+    writer.write("head", 0, None, status="diverged", message="The loss is nan.\nLower it.")
+    return writer.out
