@@ -101,7 +101,7 @@ def test_failed_missing_and_damaged_runs_are_on_the_page(study: Path) -> None:
     page = read(study).text
     assert "diverged head-seed0" in page and "The loss is nan. Lower it." in page
     assert "missing head, seed 1, 2" in page
-    assert "damaged lora-r8-seed1" in page and "63 predictions" in page
+    assert "damaged lora-r8-seed1" in page and "in the middle of line 64" in page
     assert "5 of 9 runs finished" in page
 
 
@@ -196,6 +196,8 @@ def test_the_page_holds_a_sample_whatever_the_number_of_items(study: Path) -> No
         ("How many are there?", "how many, how much"),
         ("However, how is it done?", "how"),
         ("Name the river.", "other"),
+        ("???", "other"),
+        ("", ""),
     ],
 )
 def test_kinds_of_questions(question: str, kind: str) -> None:

@@ -121,15 +121,13 @@ def test_a_torn_last_line_is_a_damaged_row(study: Path) -> None:
     place = RunDirectory(sorted((study / "runs").glob("full-*"))[0])
     content = place.predictions.read_bytes()
     place.predictions.write_bytes(content[:-20])
-    assert len(place.read_predictions()) == 63
     report = write_report(study)
     (told,) = [line for line in report.problems if "full-seed0" in line]
-    assert "damaged: The files of full-seed0" in told
-    assert "75.0 on 64 items, and the 63 predictions" in told
+    assert "damaged: " in told and "it ends in the middle of line 64" in told
     table = (study / "table.md").read_text()
     assert "| full | 2 of 3 (1 damaged) |" in table
     assert "<strong>damaged</strong> full-seed0" in (study / "report.html").read_text()
-    with pytest.raises(RecordError, match=r"full-seed0.* is damaged.* contradict"):
+    with pytest.raises(RecordError, match=r"full-seed0.* is damaged.*line 64"):
         compare_runs([study])
 
 

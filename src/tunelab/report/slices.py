@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, zip_longest
 
 import numpy as np
 
@@ -62,9 +62,8 @@ def slices(methods: Sequence[Method], metric: str, questions: Mapping[str, str])
         ("answer length", lambda i: _length(items.gold[i])),
     ]
     if questions:
-        divisions.append(
-            ("kind of question", lambda i: kind_of_question(questions.get(items.ids[i], "")))
-        )
+        asked = [questions.get(key, "") for key in items.ids]
+        divisions.append(("kind of question", lambda i: kind_of_question(asked[i])))
     found: list[Slice] = []
     for division, name_of in divisions:
         members: dict[str, list[int]] = {}
@@ -81,14 +80,14 @@ def slices(methods: Sequence[Method], metric: str, questions: Mapping[str, str])
 
 
 def kind_of_question(question: str) -> str:
-    """The first question word of a question; with "how", also "many" and "much"."""
+    """The first question word of a question; with "how", also "many" and "much"; empty of none."""
     words = [word.lower() for word in _WORDS.findall(question)]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:]):
         if word == "how" and following in ("many", "much"):
             return "how many, how much"
         if word in _KINDS:
             return "who" if word in ("whom", "whose") else word
-    return "other"
+    return "other" if question else ""
 
 
 def sample(methods: Sequence[Method], metric: str, *, each: int, most: int) -> list[Picked]:
