@@ -20,6 +20,7 @@ from benchmarks import (
     encoder_training,
     generation,
     lm_eval_speed,
+    reports,
 )
 from tunelab.runs.environment import hardware, versions
 
@@ -37,6 +38,11 @@ class Asked:
 def commands(asked: Asked) -> tuple[str, bool]:
     """Seconds of whole commands."""
     return command_line.table(asked.squad.parent), True
+
+
+def large_study(_asked: Asked) -> tuple[str, bool]:
+    """Time and memory of a report."""
+    return reports.table(runs=40, items=11_873), True
 
 
 def encoders(asked: Asked) -> tuple[str, bool]:
@@ -91,6 +97,7 @@ def lm_eval(asked: Asked) -> tuple[str, bool]:
 
 PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "commands": commands,
+    "reports": large_study,
     "encoders": encoders,
     "decoders": decoders,
     "generation": answers,

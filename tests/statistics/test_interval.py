@@ -79,7 +79,7 @@ def test_two_seeds_weigh_their_few_degrees_of_freedom() -> None:
     parts = [Variance(1.0, 30.0, 1.0, df) for df in (1.0, 2.0, 4.0, 8.0)]
     freedom = [part.degrees_of_freedom for part in parts]
     assert freedom == sorted(freedom)
-    assert freedom[0] == pytest.approx(3 / (1 / 30 + 2))
+    assert freedom[0] == pytest.approx(4 / (1 / 30 + 3))
     assert freedom[-1] < 30
 
 

@@ -17,6 +17,18 @@ def run(
     out: Annotated[
         Path, typer.Option("--out", help="Output directory; finished runs in it are kept.")
     ] = ...,  # pyright: ignore[reportArgumentType] - typer's sign for a required option
+    until_separable: Annotated[
+        bool,
+        typer.Option(
+            "--until-separable", help="Add seeds where a verdict is open; needs --budget."
+        ),
+    ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", metavar="TIME", help="For all runs, those done before too: 2h, 1h30m, 45s."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone.")] = False,
 ) -> None:
     """Train and score every variant of RECIPE; safe to interrupt and to repeat."""
@@ -25,9 +37,14 @@ def run(
     with interruptible():
         from tunelab.cli.report import print_report
         from tunelab.recipe import read_recipe
-        from tunelab.runs.experiment import run_experiment
+        from tunelab.runs.until import UntilSeparable, read_budget
 
-        manifests = run_experiment(read_recipe(recipe, overrides or ()), out, quiet=quiet)
+        asked = read_recipe(recipe, overrides or ())
+        seconds = read_budget(until_separable, budget)
+        until = None if seconds is None else UntilSeparable(asked, out, budget=seconds)
+        from tunelab.runs.experiment import run_experiment  # heavy: after what is quickly refused
+
+        manifests = run_experiment(asked, out, quiet=quiet, until=until)
         print_report(out)
     if any(manifest.status != "ok" for manifest in manifests):
         raise typer.Exit(1)

@@ -119,10 +119,11 @@ def answer_f1(text: str, gold: Sequence[str], *, version: SquadVersion = "2.0") 
 @lru_cache(maxsize=1 << 16)
 def _answer_f1(text: str, gold: tuple[str, ...], version: SquadVersion) -> float:
     """Many runs give one question the same answer."""
-    words = normalise(text).split()
-    return max(
-        _bag_f1(words, normalise(answer).split(), version) for answer in _accepted(gold, version)
-    )
+    said, accepted = normalise(text), [normalise(answer) for answer in _accepted(gold, version)]
+    if said and said in accepted:
+        return 1.0  # what equal bags yield, found without counting words
+    words = said.split()
+    return max(_bag_f1(words, answer.split(), version) for answer in accepted)
 
 
 def score_squad(

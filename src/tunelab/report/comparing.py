@@ -85,6 +85,13 @@ def compare_all(methods: Sequence[Method], looks: Looks | None = None) -> list[C
     return [found for name in spoken_names(methods) for found in _compare(groups, name, looks)]
 
 
+def primary_verdicts(methods: Sequence[Method], looks: Looks) -> list[Verdict]:
+    """What the looks so far say on the primary metric, which a study stops by."""
+    groups = [group for group in alike(methods) if len(group) > 1]
+    names = list(spoken_names(methods))
+    return [found.verdict for found in _compare(groups, names[0], looks)] if names else []
+
+
 def spoken_names(methods: Sequence[Method]) -> dict[str, str]:
     """Name in scores.json -> spoken name of all metrics; the first one is the primary one."""
     return {

@@ -11,6 +11,7 @@ from typing import Any
 from tunelab.report.advice import advise
 from tunelab.report.beside import beside_document
 from tunelab.report.comparing import Comparison, compare_all, not_compared
+from tunelab.report.looking import not_looked_at
 from tunelab.report.reasons import reasons_document
 from tunelab.report.recommendation import Advice, Limits
 from tunelab.report.study import Study
@@ -49,7 +50,7 @@ class Report:
     @property
     def not_compared(self) -> list[str]:
         """Which pairs have no verdict, and why."""
-        return not_compared(self.study.methods)
+        return [*not_compared(self.study.methods), *not_looked_at(self.study)]
 
     @property
     def problems(self) -> list[str]:
@@ -70,6 +71,7 @@ class Report:
                 {"topic": each.topic, "sentence": each.sentence, "runs": list(each.runs)}
                 for each in self.advice
             ],
+            "looks": self.study.looks and self.study.looks.model_dump(mode="json"),
             "comparisons": [comparison.document() for comparison in self.comparisons],
             "not_compared": self.not_compared,
             "beside": beside_document(self.study.methods),
@@ -79,5 +81,6 @@ class Report:
 
 def make_report(study: Study, limits: Limits) -> Report:
     """All figures and sentences of a study."""
-    rows, comparisons = [make_row(method) for method in study.methods], compare_all(study.methods)
+    rows = [make_row(method) for method in study.methods]
+    comparisons = compare_all(study.methods, study.looks)
     return Report(study, rows, comparisons, advise(study, rows, comparisons, limits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -59,12 +59,17 @@ class Scored:
         samples = {
             label: Sample.of([values[seed] for seed in counted], clusters)
             for label, values in self.values.items()
-            if (counted := values if seeds is None else seeds.get(label, ()))
+            if (counted := _counted(values, None if seeds is None else seeds.get(label, ())))
         }
         return {
             (first, second): difference(samples[first], samples[second])
             for first, second in combinations(samples, 2)
         }
+
+
+def _counted(finished: Iterable[int], seeds: Sequence[int] | None) -> list[int]:
+    """The seeds of finished runs that count."""
+    return [seed for seed in finished if seeds is None or seed in seeds]
 
 
 def alike(methods: Sequence[Method]) -> list[list[Method]]:

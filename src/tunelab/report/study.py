@@ -23,6 +23,7 @@ from tunelab.metrics import LiteralScore, RiskCoverage
 from tunelab.metrics.squad import Floats, Mask
 from tunelab.recipe import Recipe, digest, expand, labels, setting, validate, with_settings
 from tunelab.records import Manifest, OrderShard, Prediction, RunDirectory, Status, find_runs
+from tunelab.records.looks import Looks, read_looks
 
 _ROUNDING = 1e-9
 
@@ -122,6 +123,8 @@ class Study:
     methods: tuple[Method, ...]
     left_out: int
     """Runs in the directory that its recipe does not ask for."""
+    looks: Looks | None = None
+    """Of a study that adds seeds by itself: at what it has looked."""
 
 
 def read_study(directory: Path) -> Study:
@@ -139,16 +142,27 @@ def read_study(directory: Path) -> Study:
         return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
     found = _with_shared_items([_read_or_damaged(place) for place in places])
     recipe = recorded_recipe(directory / "recipe.yaml")
-    asked = expand(recipe)
-    names = labels(asked)
-    wanted = {(label, run.seed): run for label, run in zip(names, asked, strict=True)}
+    looks = read_looks(directory)
+    wanted = asked_for(recipe, looks)
     kept = [run for run in found if _is_asked_for(run, wanted)]
     present = {(run.manifest.label, run.recipe.seed) for run in kept}
-    missing: dict[str, list[int]] = {label: [] for label in names}
+    missing: dict[str, list[int]] = {label: [] for label, _ in wanted}
     for label, seed in wanted:
         if (label, seed) not in present:
             missing[label].append(seed)
-    return Study(directory, recipe.name, _by_label(kept, missing), len(found) - len(kept))
+    return Study(directory, recipe.name, _by_label(kept, missing), len(found) - len(kept), looks)
+
+
+def asked_for(recipe: Recipe, looks: Looks | None) -> dict[tuple[str, int], Recipe]:
+    """Label and seed -> run: those of the recipe, and those that the study added itself."""
+    runs = expand(recipe)
+    names = labels(runs)
+    wanted = {(label, run.seed): run for label, run in zip(names, runs, strict=True)}
+    first = dict(zip(reversed(names), reversed(runs), strict=True))
+    for label, seeds in (looks.added if looks else {}).items():
+        if label in first:
+            wanted |= {(label, n): first[label].model_copy(update={"seed": n}) for n in seeds}
+    return wanted
 
 
 def read_run(place: RunDirectory) -> Run:

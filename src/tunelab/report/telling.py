@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tunelab.evaluation.measure import Measured
+from tunelab.report.looking import how_looked
 from tunelab.report.study import Items, Method, Run, Study
 
 COMMAND = "tunelab run recipe.yaml --out DIR"
@@ -34,6 +35,7 @@ def meaning(study: Study, finished: Sequence[Run]) -> list[str]:
             if units.wider
             else ""
         ),
+        *how_looked(study),
         "Times, sizes and losses: the median of the seeds, and their range. Loss, last: the mean "
         "of the last tenth of the steps. Peak memory on a CPU: growth above the idle process.",
         *notes(finished),

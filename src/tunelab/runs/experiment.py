@@ -30,6 +30,7 @@ from tunelab.runs.progress import Display
 from tunelab.runs.remote_checks import check_remote
 from tunelab.runs.search import Found, search
 from tunelab.runs.tracking import check_trackers
+from tunelab.runs.until import UntilSeparable
 from tunelab.tuning import check_tuning
 
 _SECONDS_FOR_A_PREDECESSOR = 5.0
@@ -39,11 +40,17 @@ SEARCH = "search"
 
 
 def run_experiment(
-    recipe: Recipe, out: Path, *, quiet: bool = False, workers: Workers | None = None
+    recipe: Recipe,
+    out: Path,
+    *,
+    quiet: bool = False,
+    until: UntilSeparable | None = None,
+    workers: Workers | None = None,
 ) -> list[Manifest]:
     """Do what is missing in `out`; returns the manifests of all runs, in the order they are done.
 
     A finished run is kept, and so is one that diverged: it would again. Any other is tried again.
+    `until` asks for more when all that the recipe asks for is done, or for no more before that.
 
     Raises:
         TunelabError: the recipe, its data or a model's name is wrong (nothing was started), the
@@ -60,24 +67,29 @@ def run_experiment(
 
     with hold(out, patience=_SECONDS_FOR_A_PREDECESSOR):
         write_atomically(out / "recipe.yaml", dump(recipe))
-        found = [search(run, out / SEARCH, do=do, say=display.say) for run in runs]
-        settled = [
-            with_settings(run, (result.settings if result else None) or {})
-            for run, result in zip(runs, found, strict=True)
-        ]
-        planned = plan_runs(settled, labels(runs), out)
-        # all methods with one seed before the next seed: a study that is stopped early compares
-        order = sorted(range(len(runs)), key=lambda index: runs[index].seed)
+        todo = list(zip(labels(runs), runs, strict=True))
         manifests: list[Manifest] = []
-        for number, index in enumerate(order, start=1):
-            item, result = planned[index], found[index]
-            display.say(f"run {number} of {len(order)}: {item.directory.path.name}")
-            if result is not None and result.settings is None:
-                manifest = _without_settings(item, result)
-            else:
-                _forget_the_row_without_settings(runs[index], item, out)
-                manifest = do(item)
-            manifests.append(_noted(item, manifest, result))
+        while todo:
+            found = [search(run, out / SEARCH, do=do, say=display.say) for _, run in todo]
+            settled = [
+                with_settings(run, (result.settings if result else None) or {})
+                for (_, run), result in zip(todo, found, strict=True)
+            ]
+            planned = plan_runs(settled, [label for label, _ in todo], out)
+            # all methods with one seed before the next seed: a study stopped early compares
+            order = sorted(range(len(todo)), key=lambda index: settled[index].seed)
+            for number, index in enumerate(order, start=1):
+                if until is not None and not until.has_time:
+                    break
+                item, result = planned[index], found[index]
+                display.say(f"run {number} of {len(order)}: {item.directory.path.name}")
+                if result is not None and result.settings is None:
+                    manifest = _without_settings(item, result)
+                else:
+                    _forget_the_row_without_settings(todo[index][1], item, out)
+                    manifest = do(item)
+                manifests.append(_noted(item, manifest, result))
+            todo = until.more() if until is not None else []
     return manifests
 
 

@@ -132,11 +132,11 @@ class Variance:
         weights, the squares of the parts, miss where few seeds make most of the variance: seeds
         that happen to agree make B small, and then raise the degrees of freedom as well (a score
         is held in 92 instead of 95 % of such studies with three seeds). For the same reason B is
-        weighted a little more than it counts, by 1 + 1 / df^2: see docs/statistics.md.
+        weighted a little more than it counts, by 1 + 2 / df^3: see docs/statistics.md.
         """
         if self.seeds == 0:
             return self.paragraphs_df
-        weight = self.seeds * (1 + 1 / self.seeds_df**2)
+        weight = self.seeds * (1 + 2 / self.seeds_df**3)
         inverse = self.paragraphs / self.paragraphs_df + weight / self.seeds_df
         return (self.paragraphs + weight) / inverse
 

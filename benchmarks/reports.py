@@ -1,0 +1,198 @@
+"""Seconds and memory of `tunelab report` on a large study, from files to the last line.
+
+    python -m benchmarks.reports [--runs 40] [--items 11873]
+
+The study is made up from a seed: as many methods as there are seeds fourfold, items in paragraphs
+and articles of the sizes of SQuAD 2.0 dev, answers that are right, partly right or wrong as those
+of a middling model are, and 20 candidates for each, as encoders store them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tunelab.evaluation.scores import squad_scores
+from tunelab.recipe import digest, expand, labels, read_recipe
+from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Span, Step, append_line
+
+SEEDS = 4
+ASKED_SECONDS, ASKED_GIB = 30, 2
+CANDIDATES = 20
+_WORDS = [f"{a}{b}{c}" for a in "bdkmnprst" for b in "aeiou" for c in ("", "n", "r", "l", "st")]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question of the made-up set."""
+
+    id: str
+    group: str
+    article: str
+    gold: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a command took."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def write_study(out: Path, *, runs: int, items: int) -> None:
+    """Write the directory of a study with so many finished runs."""
+    rng = random.Random(0)
+    questions = list(_questions(items, rng))
+    ranks = [2 ** (n % 8) + n // 8 for n in range(-(-runs // SEEDS))]
+    recipe = {
+        "name": "a large study",
+        "task": {"version": "2.0", "test": "nowhere.json"},
+        "grid": {
+            "tuning": [{"kind": "lora", "rank": rank} for rank in ranks],
+            "seed": list(range(SEEDS)),
+        },
+    }
+    out.mkdir(parents=True)
+    (out / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    resolved = expand(read_recipe(out / "recipe.yaml"))
+    (out / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    for run, label in list(zip(resolved, labels(resolved), strict=True))[:runs]:
+        place = RunDirectory(out / "runs" / f"{label}-seed{run.seed}-{digest(run)}")
+        place.path.mkdir(parents=True)
+        place.recipe.write_text(yaml.safe_dump(run.model_dump(mode="json")))
+        rows = [_answered(item, rng) for item in questions]
+        candidates = json.dumps([_candidate(rng) for _ in range(CANDIDATES)])
+        with place.predictions.open("w") as file:
+            file.writelines(
+                row.model_dump_json().replace('"n_best":[]', f'"n_best":{candidates}') + "\n"
+                for row in rows
+            )
+        place.write_scores(squad_scores(rows, version="2.0"))
+        for number in range(1, 101):
+            append_line(place.steps, _step(number))
+        place.write_manifest(
+            Manifest(label=label, digest=digest(run), status="ok", cost=_cost(rng), steps=100)
+        )
+
+
+def measure(command: Sequence[str]) -> Used:
+    """Run a command to its end."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Used(
+        time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit
+    )
+
+
+def table(runs: int, items: int) -> str:
+    """The figures in markdown."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "study"
+        write_study(out, runs=runs, items=items)
+        used = measure([sys.executable, "-m", "tunelab", "report", str(out)])
+        page = (out / "report.html").stat().st_size
+    label = f"tunelab report, {runs} runs of {items:,} items"
+    return "\n".join(
+        [
+            "| command | s | CPU s | asked s | peak memory | asked | report.html |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+            f"| {label} | {used.seconds:.1f} | {used.cpu_seconds:.1f} | < {ASKED_SECONDS} | "
+            f"{used.peak_bytes / 2**20:,.0f} MiB | < {ASKED_GIB} GiB | {page / 2**20:.1f} MiB |",
+        ]
+    )
+
+
+def _questions(count: int, rng: random.Random) -> Iterator[Item]:
+    paragraph = left = 0
+    for number in range(count):
+        if left == 0:
+            paragraph, left = paragraph + 1, rng.randint(6, 14)
+        left -= 1
+        gold = tuple(_text(rng) for _ in range(rng.randint(1, 4))) if rng.random() < 0.5 else ()
+        group = f"{paragraph:064x}"
+        yield Item(f"{number:024x}", group, f"An_article_{paragraph // 35}", gold)
+
+
+def _answered(item: Item, rng: random.Random) -> Prediction:
+    chance = rng.random()
+    if chance < 0.55:
+        answer = item.gold[0] if item.gold else ""
+    elif chance < 0.75 and item.gold:
+        answer = f"{item.gold[-1]} {_text(rng)}"
+    else:
+        answer = _text(rng)
+    score = rng.gauss(0, 3)
+    return Prediction(
+        id=item.id,
+        group=item.group,
+        article=item.article,
+        output=answer or _text(rng),
+        answer=answer,
+        gold=item.gold,
+        span_score=score,
+        null_score=score + (1 if answer == "" else -1),
+    )
+
+
+def _text(rng: random.Random) -> str:
+    return " ".join(rng.choices(_WORDS, k=rng.choice((1, 1, 2, 2, 3, 4, 6))))
+
+
+def _candidate(rng: random.Random) -> dict[str, object]:
+    return Span(text=_text(rng), start=rng.randint(0, 900), score=rng.gauss(0, 3)).model_dump()
+
+
+def _step(number: int) -> Step:
+    return Step(
+        step=number,
+        examples=16 * number,
+        tokens=3000,
+        target_tokens=32,
+        loss=5 / number,
+        learning_rate=1e-4,
+        grad_norm=1.0,
+        seconds=0.5,
+        peak_memory_bytes=2**30,
+    )
+
+
+def _cost(rng: random.Random) -> Cost:
+    return Cost(
+        seconds_training=rng.uniform(50, 100),
+        seconds_evaluation=10,
+        peak_memory_bytes=2**30,
+        trained_parameters=300_000,
+        total_parameters=22_000_000,
+        saved_bytes=2**20,
+        tokens_per_second=6000,
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports")
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--items", type=int, default=11_873)
+    asked = parser.parse_args()
+    print(table(asked.runs, asked.items))
+
+
+if __name__ == "__main__":
+    main()
