@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 
 from tunelab.evaluation.scores import squad_scores
-from tunelab.recipe import digest, expand, labels, read_recipe
+from tunelab.recipe import digest, dump, expand, labels, read_recipe
 from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Span, Step, append_line
 
 SEEDS = 4
@@ -67,8 +67,9 @@ def write_study(out: Path, *, runs: int, items: int) -> None:
     }
     out.mkdir(parents=True)
     (out / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    resolved = expand(read_recipe(out / "recipe.yaml"))
-    (out / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    asked = read_recipe(out / "recipe.yaml")
+    (out / "recipe.yaml").write_text(dump(asked))
+    resolved = expand(asked)
     for run, label in list(zip(resolved, labels(resolved), strict=True))[:runs]:
         place = RunDirectory(out / "runs" / f"{label}-seed{run.seed}-{digest(run)}")
         place.path.mkdir(parents=True)
