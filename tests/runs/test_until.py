@@ -140,7 +140,7 @@ class Made:
         for (label, _), run in asked_for(self.recipe, None).items():
             self.do(label, run)
 
-    def do(self, label: str, run: Recipe, status: Status = "ok", seconds: float = 10.0) -> None:
+    def do(self, label: str, run: Recipe, status: Status = "ok") -> None:
         rng = random.Random(f"{label} {run.seed}")
         share = 0.5 + (self.gap if label == "full" else 0)
         right = [rng.random() < share for _ in range(200)]
@@ -161,7 +161,7 @@ class Made:
         place.write_predictions(rows)
         place.write_scores(squad_scores(rows, version="1.1"))
         cost = Cost(
-            seconds_training=seconds,
+            seconds_training=1000.0,
             seconds_evaluation=0.0,
             peak_memory_bytes=None,
             trained_parameters=1,
@@ -225,19 +225,19 @@ def test_a_study_goes_on_where_it_was_left(tmp_path: Path) -> None:
 
 
 def test_a_round_that_the_budget_does_not_hold_is_not_begun(tmp_path: Path) -> None:
-    study = Made(tmp_path, gap=0.0, seeds=(0, 1, 2))  # 9 runs of 10 s; a round takes 30 s
-    until = study.until(budget=115.0)
+    study = Made(tmp_path, gap=0.0, seeds=(0, 1, 2))  # 9 runs of 1,000 s; a round takes 3,000 s
+    until = study.until(budget=3 * 3600)
     assert until.has_time
     assert until.more() == []
     looks = looks_of(study.out)
-    assert looks.stopped == "1 min 30 s of 1 min 55 s are spent; a round takes 30.0 s"
+    assert looks.stopped == "2 h 30 min of 3 h 00 min are spent; a round takes 50 min 00 s"
     assert len(looks.looks) == 1  # what is there was looked at
-    assert len(study.until(budget=125.0).more()) == 3
+    assert len(study.until(budget=3.5 * 3600).more()) == 3
     assert looks_of(study.out).stopped == ""
-    spent = study.until(budget=80.0)
-    assert not spent.has_time
-    assert spent.more() == []
-    assert looks_of(study.out).stopped.startswith("1 min 30 s of 1 min 20 s are spent")
+    late = study.until(budget=2 * 3600)
+    assert not late.has_time
+    assert late.more() == []
+    assert looks_of(study.out).stopped == "2 h 30 min of 2 h 00 min are spent"
 
 
 def test_methods_with_a_run_that_failed_get_no_further_seeds(tmp_path: Path) -> None:
