@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.command import tunelab
 
 from tunelab.data import Answer, Example
 from tunelab.errors import DataError
@@ -83,3 +86,54 @@ def test_an_encoder_answers_an_empty_context_with_nothing(small_encoder: Path) -
     ]
     rows = read_spans(bare, logits, n_best=5, max_answer_tokens=10)
     assert {row.output for row in rows} == {""}
+
+
+@pytest.mark.slow
+def test_both_families_are_asked_why_they_score_on_real_questions(
+    shared_data: Path, small_encoder: Path, small_decoder: Path, tmp_path: Path
+) -> None:
+    """Through the command line on SQuAD 2.0: random weights know nothing without the context."""
+    squad = shared_data / "squad"
+    ablations = ["question-only", "shuffled-context"]
+    recipe = {
+        "name": "why",
+        "task": {
+            "train": str(squad / "xquad.en.json"),
+            "test": str(squad / "dev-v2.0.json.gz"),
+            "train_limit": 16,
+            "test_limit": 40,
+            "validation": 0,
+        },
+        "tuning": {"kind": "none"},
+        "evaluation": {"ablations": ablations, "no_answer_threshold": "decoded"},
+        "grid": {
+            "cases": [
+                {"model": {"path": str(small_encoder), "max_length": 160, "stride": 40}},
+                {
+                    "model": {"path": str(small_decoder), "max_length": 1800},
+                    "evaluation": {"contamination": True, "max_new_tokens": 3},
+                },
+            ]
+        },
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    out = tmp_path / "out"
+    done = tunelab("run", tmp_path / "recipe.yaml", "--out", out, "--quiet")
+    assert done.returncode == 0, done.stderr
+    document = json.loads((out / "comparisons.json").read_text())
+    found = [(row["ablation"], row["metric"]) for row in document["ablations"]]
+    assert sorted(set(found)) == sorted((a, m) for a in ablations for m in ("F1", "HasAns F1"))
+    assert len(found) == 8
+    bare = [row for row in document["ablations"] if row["ablation"] == "question-only"]
+    assert all(row["remains"] < 5 for row in bare if row["metric"] == "HasAns F1")
+    [order] = document["order_of_test_set"]
+    assert order["questions"] > 20
+    assert 0 < order["p_value"] < 1
+    for run in (out / "runs").iterdir():
+        asked = [json.loads(line)["id"] for line in (run / "predictions.jsonl").open()]
+        for name in ablations:
+            rows = [json.loads(line) for line in (run / f"predictions-{name}.jsonl").open()]
+            assert [row["id"] for row in rows] == asked
+    page = (out / "report.html").read_text()
+    assert "Why it scores" in page
+    assert "remain with the context of another paragraph" in page

@@ -14,9 +14,11 @@ import yaml
 from huggingface_hub import ModelCard
 from tests.command import ONE_THREAD
 
+from tunelab.data import read_squad
 from tunelab.data.reading import generate
-from tunelab.recipe import dump, expand, labels, read_recipe
+from tunelab.recipe import Recipe, dump, expand, labels, read_recipe
 from tunelab.records import RunDirectory, find_runs, write_atomically
+from tunelab.report.card_loading import loading
 from tunelab.runs.experiment import plan_runs
 
 
@@ -81,7 +83,7 @@ def test_the_code_of_the_card_runs(
 ) -> None:
     import torch
 
-    _, path = card_of(study, label)
+    place, path = card_of(study, label)
     beside = path.parent / small_encoder.name  # where the card's name of the base leads to
     beside.symlink_to(small_encoder)
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
@@ -90,14 +92,18 @@ def test_the_code_of_the_card_runs(
     made: dict[str, Any] = {}
     exec("\n".join(blocks), made)
     beside.unlink()
-    rows = made["tokenizer"]("Who?", "Ada.", return_tensors="pt")
+    examples = read_squad(study.parent / "test.json")
+    answerer = made["answerer"]
+    said = {row.prediction.id: row.prediction.answer for row in answerer.answer(examples)}
+    answerer.close()
+    assert said == {row.id: row.answer for row in place.read_predictions()}
+    alone = made["answered"].prediction  # on the question that the card itself asks
+    rows = made["tokenizer"](made["asked"].question, made["asked"].context, return_tensors="pt")
     with torch.inference_mode():
-        one = made["model"].eval()(**rows)
-        other = made["tuned"].span_logits(*(rows[name] for name in INPUTS))
-    assert torch.equal(torch.stack((one.start_logits, one.end_logits), -1), other)
-
-
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+        output = made["model"].eval()(**rows)
+    null = float(output.start_logits[0, 0] + output.end_logits[0, 0])
+    assert null == pytest.approx(alone.null_score, abs=1e-4)
+    assert float(output.start_logits.max() + output.end_logits.max()) >= alone.span_score - 1e-4
 
 
 def test_a_card_is_remade_from_files_alone_without_torch(study: Path) -> None:
@@ -117,3 +123,16 @@ def test_a_card_is_remade_from_files_alone_without_torch(study: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert path.read_text() == before
+
+
+def test_a_decoder_says_what_its_base_and_its_new_tokens_are() -> None:
+    recipe = Recipe.model_validate(
+        {
+            "model": {"path": "tiny", "quantize": "nf4"},
+            "prompt": {"style": "chat-json", "reasoning_tokens": 3},
+        }
+    )
+    told = loading(recipe, base="tiny", points=False, adapter=True)
+    assert 'AutoModelForCausalLM.from_pretrained(resolve_checkpoint("tiny"))' in told
+    assert "base.resize_token_embeddings(max(len(tokenizer)" in told
+    assert "trained on a base in nf4" in told

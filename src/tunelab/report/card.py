@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from tunelab.models.checkpoint import BUNDLED
 from tunelab.recipe import Recipe, tuning_label
 from tunelab.records import Cost, Manifest, RunDirectory, Score, write_atomically
+from tunelab.report.card_loading import code, loading
 from tunelab.report.figures import count, duration, rate, share, size
 from tunelab.report.study import recorded_recipe
 
@@ -49,7 +49,9 @@ def model_card(place: RunDirectory, folder: Path) -> str:
     )
     sections = {
         "Scores": _scores(scores),
-        "How to load it": _loading(recipe, manifest, adapter=adapter),
+        "How to load it": loading(
+            recipe, base=shortened(recipe.model.path), points=_points(manifest), adapter=adapter
+        ),
         "What it was trained on": _bullets(_data(recipe, manifest)),
         "What was proven": _bullets(_proofs(manifest)),
         "What it cost": _bullets(_cost(manifest.cost)),
@@ -124,60 +126,6 @@ def _scores(scores: Mapping[str, Mapping[str, Score]]) -> str:
     return "\n".join([*lines, "", _bullets(notes)])
 
 
-def _loading(recipe: Recipe, manifest: Manifest, *, adapter: bool) -> str:
-    """Code that runs in the folder of the weights."""
-    points = _points(manifest)
-    usual = _load_adapter(recipe, points=points) if adapter else _load_model(points=points)
-    family = "encoder" if points else "decoder"
-    own = [
-        "from pathlib import Path",
-        "",
-        f"from tunelab.models.{family} import load_{family}",
-        "from tunelab.recipe import read_recipe",
-        "from tunelab.tuning.apply import load_tuned",
-        "",
-        'recipe = read_recipe(Path("../recipe.yaml"))  # of the run that this folder lies in',
-        f"checkpoint = load_{family}(recipe.model, seed=recipe.seed)",
-        'tuned = load_tuned(checkpoint.model, Path("."), recipe.tuning)',
-    ]
-    library = "PEFT" if adapter else "transformers"
-    return "\n\n".join(
-        [f"With {library}, in this folder:", _code(usual), "With tunelab:", _code(own)]
-    )
-
-
-def _load_adapter(recipe: Recipe, *, points: bool) -> list[str]:
-    auto = _auto_class(points=points)
-    base = f'"{shortened(recipe.model.path)}"'
-    imports = ["from peft import PeftModel", f"from transformers import {auto}, AutoTokenizer"]
-    if recipe.model.path in BUNDLED:
-        imports += ["", "from tunelab.models.checkpoint import resolve_checkpoint"]
-        base = f"resolve_checkpoint({base})"
-    lines = [
-        *imports,
-        "",
-        f"base = {auto}.from_pretrained({base})  # what it was tuned from",
-        'tokenizer = AutoTokenizer.from_pretrained(".")',
-    ]
-    if recipe.prompt.reasoning_tokens:
-        lines.append("base.resize_token_embeddings(len(tokenizer))")
-    return [*lines, 'model = PeftModel.from_pretrained(base, ".")']
-
-
-def _load_model(*, points: bool) -> list[str]:
-    auto = _auto_class(points=points)
-    return [
-        f"from transformers import {auto}, AutoTokenizer",
-        "",
-        f'model = {auto}.from_pretrained(".")',
-        'tokenizer = AutoTokenizer.from_pretrained(".")',
-    ]
-
-
-def _auto_class(*, points: bool) -> str:
-    return "AutoModelForQuestionAnswering" if points else "AutoModelForCausalLM"
-
-
 def _data(recipe: Recipe, manifest: Manifest) -> list[str]:
     """Sources as the recipe names them, counts and digests as the run found them."""
     sources = {"train": recipe.task.train, "validation": recipe.task.train}
@@ -219,9 +167,9 @@ def _again(recipe: Recipe) -> str:
     text = yaml.safe_dump(_without_paths(raw), sort_keys=False, allow_unicode=True)
     return "\n\n".join(
         [
-            _code(["tunelab run recipe.yaml --out DIR"], "sh"),
+            code(["tunelab run recipe.yaml --out DIR"], "sh"),
             "with this `recipe.yaml`, in which paths are cut to their last part:",
-            _code(text.strip().splitlines(), "yaml"),
+            code(text.strip().splitlines(), "yaml"),
         ]
     )
 
@@ -259,10 +207,6 @@ def _is_hub_id(name: str) -> bool:
 def _points(manifest: Manifest) -> bool:
     """Whether the model points at spans of a context."""
     return manifest.model.get("class", "").endswith("ForQuestionAnswering")
-
-
-def _code(lines: Sequence[str], language: str = "python") -> str:
-    return "\n".join([f"```{language}", *lines, "```"])
 
 
 def _bullets(lines: Sequence[str]) -> str:
