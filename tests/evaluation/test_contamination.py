@@ -113,26 +113,27 @@ def test_a_paragraph_that_is_too_long_keeps_its_first_questions() -> None:
 def test_a_small_model_that_was_trained_on_the_ordered_test_set_is_found(
     small_decoder: Path, tmp_path: Path
 ) -> None:
-    """Through the command line: the same model before and after it met the test file."""
+    """The same model before and after it met the test file, up to the report."""
     import json
 
     import torch
     import yaml
-    from tests.command import tunelab
+    from tests.running import run_here
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from tunelab.data import read_squad
     from tunelab.data.reading import generate
+    from tunelab.report import write_report
 
     for split in ("train", "test"):
-        document = json.dumps(generate(split, questions=60))
+        document = json.dumps(generate(split, questions=100))
         (tmp_path / f"{split}.json").write_text(document)
     texts = published(read_squad(tmp_path / "test.json"))
     tokenizer = AutoTokenizer.from_pretrained(small_decoder)
     model = AutoModelForCausalLM.from_pretrained(small_decoder)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     rows = [torch.tensor([[0, *tokenizer(t, add_special_tokens=False).input_ids]]) for t in texts]
-    for _ in range(25):
+    for _ in range(12):
         for row in rows:
             model(input_ids=row, labels=row).loss.backward()
             optimizer.step()
@@ -147,25 +148,19 @@ def test_a_small_model_that_was_trained_on_the_ordered_test_set_is_found(
         "tuning": {"kind": "none"},
         "evaluation": {
             "contamination": True,
-            "ablations": ["question-only", "shuffled-context"],
-            "max_new_tokens": 4,
+            "max_new_tokens": 2,
             "no_answer_threshold": "decoded",
         },
         "grid": {"model.path": [str(small_decoder), str(tmp_path / "planted")]},
     }
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    done = tunelab("run", tmp_path / "recipe.yaml", "--out", tmp_path / "out", "--quiet")
-    assert done.returncode == 0, done.stderr
-    document = json.loads((tmp_path / "out" / "comparisons.json").read_text())
+    run_here(tmp_path / "recipe.yaml", tmp_path / "out")
+    document = write_report(tmp_path / "out").document()
     by_run = {row["run"]: row["p_value"] for row in document["order_of_test_set"]}
     [planted] = [p for run, p in by_run.items() if "planted" in run]
     [untrained] = [p for run, p in by_run.items() if "planted" not in run]
-    assert planted < 1e-4
+    assert planted < 1e-3
     assert untrained > 0.01
     table = (tmp_path / "out" / "table.md").read_text()
     assert "prefers the published order of the test set: p = " in table
-    assert "remain without the context" in table
-    assert "remain with the context of another paragraph" in table
-    assert {row["ablation"] for row in document["ablations"]} == set(
-        recipe["evaluation"]["ablations"]
-    )
+    assert "shows no preference for the published order of the test set: p = " in table

@@ -13,20 +13,18 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 from tests.command import ONE_THREAD
+from tests.running import run_here
 
 from tunelab.data import read_squad
 from tunelab.data.reading import generate
-from tunelab.recipe import Recipe, dump, expand, labels, read_recipe
-from tunelab.records import RunDirectory, find_runs, write_atomically
+from tunelab.recipe import Recipe
+from tunelab.records import RunDirectory, find_runs
 from tunelab.report.card_loading import loading
-from tunelab.runs.experiment import plan_runs
 
 
 @pytest.fixture(scope="module")
 def study(small_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run of LoRA and one of full tuning."""
-    from tunelab.runs.execute import execute
-
     folder = tmp_path_factory.mktemp("cards")
     for split in ("train", "test"):
         (folder / f"{split}.json").write_text(json.dumps(generate(split, questions=24)))
@@ -38,12 +36,7 @@ def study(small_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         "grid": {"tuning": [{"kind": "full"}, {"kind": "lora"}]},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content))
-    recipe = read_recipe(folder / "recipe.yaml")
-    write_atomically(folder / "out" / "recipe.yaml", dump(recipe))
-    runs = expand(recipe)
-    for planned in plan_runs(runs, labels(runs), folder / "out"):
-        execute(planned.recipe, planned.label, planned.directory, quiet=True, stop=lambda: False)
-        assert planned.directory.read_manifest().status == "ok"
+    run_here(folder / "recipe.yaml", folder / "out")
     return folder / "out"
 
 

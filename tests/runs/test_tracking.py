@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from tests.command import tunelab
+from tests.running import run_here
 
 from tunelab.errors import RecipeError
 from tunelab.recipe import digest, read_recipe
 from tunelab.records import RunDirectory, Step
 from tunelab.runs import tracking
-from tunelab.runs.execute import execute
 from tunelab.runs.tracking import FOLDER, Mirror, check_trackers, flat
 
 SETTINGS = ["grid=null", "tuning={kind: head}", "training.epochs=1"]
@@ -92,12 +93,10 @@ def test_tensorboard_holds_what_the_run_directory_holds(small_recipe: Path, tmp_
     reading = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason="needs the extra `track`"
     )
-    recipe = read_recipe(small_recipe, [*SETTINGS, "track=[tensorboard]", ABLATIONS])
-    directory = RunDirectory(tmp_path / "run")
-    execute(recipe, "head", directory, quiet=True, stop=lambda: False)
-    manifest = directory.read_manifest()
-    assert manifest.status == "ok", manifest.message
-    assert not any("stopped mirroring" in note for note in manifest.notes), manifest.notes
+    settings = [*SETTINGS, "track=[tensorboard]", ABLATIONS]
+    [directory] = run_here(small_recipe, tmp_path / "out", settings)
+    notes = directory.read_manifest().notes
+    assert not any("stopped mirroring" in note for note in notes), notes
     events = reading.EventAccumulator(str(directory.path / FOLDER / "tensorboard")).Reload()
     told = [(event.step, event.value) for event in events.Scalars("loss")]
     recorded = [(row.step, row.loss) for row in directory.read_steps()]
@@ -118,16 +117,12 @@ def test_tensorboard_holds_what_the_run_directory_holds(small_recipe: Path, tmp_
 def test_trackio_is_mirrored_without_a_network(
     small_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("trackio", reason="needs the extra `track`")
-    import sqlite3
-
+    if importlib.util.find_spec("trackio") is None:  # it reads its folder when it is imported
+        pytest.skip("needs the extra `track`")
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    out = tmp_path / "out"
-    done = tunelab("run", small_recipe, *SETTINGS, "track=[trackio]", "--out", out, "--quiet")
-    assert done.returncode == 0, done.stderr
-    [steps] = out.glob("runs/*/steps.jsonl")
-    recorded = [json.loads(line)["loss"] for line in steps.read_text().splitlines()]
+    [directory] = run_here(small_recipe, tmp_path / "out", [*SETTINGS, "track=[trackio]"])
+    recorded = [row.loss for row in directory.read_steps()]
     [database] = (tmp_path / "trackio").glob("*.db")
     with sqlite3.connect(database) as connection:
         rows = connection.execute("select metrics from metrics order by step").fetchall()
@@ -151,9 +146,7 @@ def test_wandb_is_mirrored_offline(
 ) -> None:
     pytest.importorskip("wandb", reason="needs the extra `track`")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    out = tmp_path / "out"
-    done = tunelab("run", small_recipe, *SETTINGS, "track=[wandb]", "--out", out, "--quiet")
-    assert done.returncode == 0, done.stderr
-    [written] = out.glob(f"runs/*/{FOLDER}/wandb/offline-run-*/*.wandb")
+    [directory] = run_here(small_recipe, tmp_path / "out", [*SETTINGS, "track=[wandb]"])
+    [written] = directory.path.glob(f"{FOLDER}/wandb/offline-run-*/*.wandb")
     assert written.stat().st_size > 0
-    assert "stopped mirroring" not in (out / "table.md").read_text()
+    assert not any("stopped mirroring" in note for note in directory.read_manifest().notes)

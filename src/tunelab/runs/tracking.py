@@ -7,9 +7,12 @@ with a tracker while a run goes on ends that mirror with a note, and never the r
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
+from accelerate.state import PartialState
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, TrackioTracker, WandBTracker
 
 from tunelab.errors import RecipeError
@@ -57,7 +60,9 @@ class Mirror:
         self._last = 0
 
     def start(self) -> None:
-        """Begin, with the recipe as the configuration; an `Accelerator` must be there."""
+        """Begin, with the recipe as the configuration."""
+        if self._recipe.track:
+            PartialState()  # trackers ask it which process is the main one
         settings = flat(self._recipe.model_dump(mode="json"))
         for name in self._recipe.track:
             self._trackers[name] = self._make(name)
@@ -90,7 +95,9 @@ class Mirror:
             case "tensorboard":
                 return TensorBoardTracker(name, folder)
             case "trackio":
-                return TrackioTracker(self._recipe.name, name=run, embed=False)
+                return TrackioTracker(
+                    self._recipe.name, name=run, embed=False, auto_log_cpu=False, auto_log_gpu=False
+                )
             case "wandb":
                 folder.mkdir(parents=True, exist_ok=True)
                 return WandBTracker(self._recipe.name, name=run, dir=str(folder))
@@ -101,7 +108,8 @@ class Mirror:
         """Do it with every tracker; one that fails is left out from then on."""
         for name, tracker in list(self._trackers.items()):
             try:
-                act(tracker)
+                with redirect_stdout(sys.stderr):  # some of them tell the user about themselves
+                    act(tracker)
             except Exception as error:  # noqa: BLE001 - nothing of a mirror may end a run
                 del self._trackers[name]
                 told = " ".join(f"{type(error).__name__}: {error}".split())
