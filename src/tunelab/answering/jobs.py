@@ -100,6 +100,8 @@ class Desk:
                     last = True
                     break
                 group.append(job)
+            # from here on nobody can cancel a job, so that its future can be settled
+            group = [job for job in group if job.future.set_running_or_notify_cancel()]
             try:
                 self._work(group)
             except Exception as error:  # noqa: BLE001 - whoever waits learns of it

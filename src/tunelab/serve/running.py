@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from contextlib import suppress
 
 import uvicorn
 
@@ -51,6 +52,7 @@ def serve(answerer: Answerer, listening: socket.socket) -> None:
         server_header=False,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
     finally:
         answerer.close()
