@@ -21,6 +21,7 @@ from benchmarks import (
     generation,
     lm_eval_speed,
     reports,
+    serving,
 )
 from tunelab.runs.environment import hardware, versions
 
@@ -95,6 +96,12 @@ def lm_eval(asked: Asked) -> tuple[str, bool]:
     return lm_eval_speed.table(results), all(result.equality.held for result in results)
 
 
+def serve(asked: Asked) -> tuple[str, bool]:
+    """A server with many clients at once, against one after the other."""
+    load = serving.run(rounds=asked.blocks or serving.ROUNDS)
+    return serving.table(load), load.held
+
+
 PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "commands": commands,
     "reports": large_study,
@@ -102,6 +109,7 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "decoders": decoders,
     "generation": answers,
     "lm-eval": lm_eval,
+    "serve": serve,
 }
 
 

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -28,39 +29,59 @@ from benchmarks.generation import CHAT_TEMPLATE
 from tunelab.answering import load_answerer
 from tunelab.data.reading import generate
 from tunelab.data.squad import parse_squad
-from tunelab.runs.environment import hardware, versions
 from tunelab.serve.application import make_application
 from tunelab.serve.running import bind
 
 GOAL = 3.0
 """Times the throughput of one after the other."""
+ROUNDS = 5
 REPLY_TOKENS = 16
 WORDS = 400
 """Words of a paragraph, about."""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Measure, print, and say whether the goal was reached."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", help="a run or checkpoint; else a random Llama")
-    asked = parser.parse_args(arguments)
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What was seen."""
+
+    clients: int
+    seconds: tuple[tuple[float, float], ...]
+    """Of each round: one after the other, and at once."""
+    equal: bool
+    """Whether all replies were the same both ways."""
+
+    @property
+    def ratios(self) -> list[float]:
+        """Throughput at once over throughput one after the other."""
+        return [in_turn / at_once for in_turn, at_once in self.seconds]
+
+    @property
+    def held(self) -> bool:
+        """Whether the row counts."""
+        return self.equal and statistics.median(self.ratios) >= GOAL
+
+
+def run(*, clients: int = 8, rounds: int = ROUNDS, model: str | None = None) -> Load:
+    """Put a server under load."""
     with tempfile.TemporaryDirectory() as folder:
-        name = asked.model or str(_random_llama(Path(folder)))
-        ratios = _measure(name, clients=asked.clients, rounds=asked.rounds)
-    median = statistics.median(ratios)
-    told = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-    print(f"{asked.clients} clients at once: {median:.2f} times one after the other ({told})")
-    print(
-        f"{', '.join(hardware().values())}; {torch.get_num_threads()} threads; "
-        f"{', '.join(f'{k} {v}' for k, v in versions().items())}"
-    )
-    return 0 if median >= GOAL else 1
+        return _measure(model or str(_random_llama(Path(folder))), clients=clients, rounds=rounds)
 
 
-def _measure(name: str, *, clients: int, rounds: int) -> list[float]:
-    """Throughput at once over throughput one after the other, round by round."""
+def table(load: Load) -> str:
+    """One row."""
+    in_turn, at_once = (statistics.median(each) for each in zip(*load.seconds, strict=True))
+    low, high = min(load.ratios), max(load.ratios)
+    lines = [
+        "| clients | one after the other | at once | throughput (goal) | same replies |",
+        "| ---: | ---: | ---: | ---: | --- |",
+        f"| {load.clients} | {in_turn:.2f} s | {at_once:.2f} s | "
+        f"{statistics.median(load.ratios):.2f} times, {low:.2f} to {high:.2f} ({GOAL:g}) | "
+        f"{'yes' if load.equal else 'no'} |",
+    ]
+    return "\n".join(lines)
+
+
+def _measure(name: str, *, clients: int, rounds: int) -> Load:
     paragraphs = _paragraphs(rounds + 1)
     answerer = load_answerer(name)
     listening = bind("127.0.0.1", 0)
@@ -69,7 +90,8 @@ def _measure(name: str, *, clients: int, rounds: int) -> list[float]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-    ratios: list[float] = []
+    taken: list[tuple[float, float]] = []
+    equal = True
     with httpx.Client(timeout=600) as http, ThreadPoolExecutor(clients) as pool:
 
         def ask(prompt: str) -> str:
@@ -93,19 +115,13 @@ def _measure(name: str, *, clients: int, rounds: int) -> list[float]:
                 began = time.perf_counter()
                 replies[way] = ways[way]()
                 seconds[way] = time.perf_counter() - began
-            if replies["at once"] != replies["in turn"]:
-                print("! replies at once are not those in turn", file=sys.stderr)
+            equal = equal and replies["at once"] == replies["in turn"]
             if number:  # the first round warms up
-                ratios.append(seconds["in turn"] / seconds["at once"])
-                print(
-                    f"round {number}: {seconds['in turn']:.2f} s in turn, "
-                    f"{seconds['at once']:.2f} s at once",
-                    file=sys.stderr,
-                )
+                taken.append((seconds["in turn"], seconds["at once"]))
     server.should_exit = True
     thread.join(timeout=10)
     answerer.close()
-    return ratios
+    return Load(clients, tuple(taken), equal)
 
 
 def _paragraphs(count: int) -> list[str]:
@@ -151,6 +167,18 @@ def _random_llama(folder: Path) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and say whether the goal was reached."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--model", help="a run or checkpoint; else a random Llama")
+    asked = parser.parse_args(arguments)
+    load = run(clients=asked.clients, rounds=asked.rounds, model=asked.model)
+    print(table(load))
+    return 0 if load.held else 1
 
 
 if __name__ == "__main__":
