@@ -32,10 +32,10 @@ from transformers import (
 )
 
 from benchmarks.usual_features import Feature, collate, make_features
-from tunelab.data import Example, load_task
+from tunelab.data import Example, load_squad
 from tunelab.metrics import score_squad
 from tunelab.models.checkpoint import resolve_checkpoint
-from tunelab.recipe import read_recipe
+from tunelab.recipe import SquadTask, read_recipe
 
 N_BEST = 20
 MAX_ANSWER_TOKENS = 30
@@ -114,7 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     random.seed(options.seed)
     torch.manual_seed(options.seed)
-    data = load_task(read_recipe(options.recipe, options.overrides).task)
+    task = read_recipe(options.recipe, options.overrides).task
+    assert isinstance(task, SquadTask)
+    data = load_squad(task)
     train_set, test_set = data.train, data.test
     checkpoint = resolve_checkpoint(options.model)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)

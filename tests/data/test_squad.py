@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tunelab.data import load_sources, load_task, misplaced_answers, parse_squad, read_squad
+from tunelab.data import load_sources, load_squad, misplaced_answers, parse_squad, read_squad
 from tunelab.errors import DataError
-from tunelab.recipe import Task
+from tunelab.recipe import SquadTask
 
 
 def document(**question: Any) -> dict[str, Any]:
@@ -106,13 +106,13 @@ def test_an_answer_that_is_not_at_its_offset_stops_the_run(tmp_path: Path) -> No
     path = write(tmp_path / "wrong.json", wrong)
     assert len(misplaced_answers(read_squad(path))) == 1
     with pytest.raises(DataError, match=r"1 answers do not stand at their offset .*'q1'"):
-        load_task(Task(version="1.1", train=(str(path),), test=(str(path),), validation=0))
+        load_squad(SquadTask(version="1.1", train=(str(path),), test=(str(path),), validation=0))
 
 
 def test_version_1_has_no_unanswerable_questions(tmp_path: Path) -> None:
     path = write(tmp_path / "two.json", document(is_impossible=True, answers=[]))
     with pytest.raises(DataError, match=r'1 questions have no answer.*version is "1.1"'):
-        load_task(Task(version="1.1", train=(str(path),), test=(str(path),), validation=0))
+        load_squad(SquadTask(version="1.1", train=(str(path),), test=(str(path),), validation=0))
 
 
 def test_a_paragraph_in_train_and_test_is_reported(tmp_path: Path) -> None:
@@ -121,7 +121,9 @@ def test_a_paragraph_in_train_and_test_is_reported(tmp_path: Path) -> None:
     paragraph = shouted["data"][0]["paragraphs"][0]
     paragraph["context"] = paragraph["context"].upper()
     test = write(tmp_path / "test.json", shouted)
-    data = load_task(Task(version="1.1", train=(str(train),), test=(str(test),), validation=0))
+    data = load_squad(
+        SquadTask(version="1.1", train=(str(train),), test=(str(test),), validation=0)
+    )
     assert any("WARNING: 1 test paragraphs are also trained on" in note for note in data.notes)
 
 

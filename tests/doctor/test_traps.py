@@ -39,7 +39,7 @@ from tunelab.doctor.sights import Examination
 from tunelab.errors import DataError
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
-from tunelab.recipe import Evaluation, Model, Prompt, Recipe, Task
+from tunelab.recipe import Evaluation, Model, Prompt, Recipe, SquadTask
 
 CHAT = Prompt(style="chat-json")
 Document = dict[str, Any]
@@ -69,7 +69,7 @@ class Clinic:
         for name, document in (("train", self.train), ("test", self.test)):
             paths.append(str(self.folder / f"{name}.json"))
             Path(paths[-1]).write_text(json.dumps(document))
-        task = Task(train=(paths[0],), test=(paths[1],), validation=validation)
+        task = SquadTask(train=(paths[0],), test=(paths[1],), validation=validation)
         recipe = Recipe(
             task=task,
             model=Model(max_length=max_length),

@@ -8,14 +8,15 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from tunelab.recipe import Recipe, Search, Tuning
+from tunelab.recipe import Recipe, Search, Task, Tuning
 from tunelab.recipe.grid import DEFAULTS
 
 PINNED = Path(__file__).with_name("defaults.json")
 
 
 def current() -> dict[str, str]:
-    tunings = [get_args(member)[0] for member in get_args(get_args(Tuning)[0])]
+    members = [*get_args(get_args(Tuning)[0]), *get_args(get_args(Task)[0])]
+    tunings = [get_args(member)[0] for member in members]
     groups = {field.annotation for field in Recipe.model_fields.values()}
     plain = [g for g in groups if isinstance(g, type) and issubclass(g, BaseModel)]
     return {

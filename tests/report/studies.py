@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tunelab.evaluation.scores import squad_scores
-from tunelab.recipe import digest, expand, labels, read_recipe
+from tunelab.recipe import digest, expand, extractive, labels, read_recipe
 from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Status, Step, append_line
 
 RECIPE: dict[str, Any] = {
@@ -86,7 +86,7 @@ class Writer:
         place.recipe.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
         if rows is not None:
             place.write_predictions(rows)
-            place.write_scores(squad_scores(rows, version=recipe.task.version))
+            place.write_scores(squad_scores(rows, version=extractive(recipe.task).version))
             for number in range(1, 9):
                 append_line(place.steps, step(number))
         place.write_manifest(

@@ -30,7 +30,8 @@ READ_BY_THE_EXPERIMENT = {("Recipe", "name")}
 
 
 def settings_classes() -> list[type[BaseModel]]:
-    tunings = [get_args(member)[0] for member in get_args(get_args(Tuning)[0])]
+    members = [*get_args(get_args(Tuning)[0]), *get_args(get_args(Task)[0])]
+    tunings = [get_args(member)[0] for member in members]
     groups = {field.annotation for field in Recipe.model_fields.values()} | {Api}
     plain = [g for g in groups if isinstance(g, type) and issubclass(g, BaseModel)]
     return [Recipe, Search, *plain, *tunings]

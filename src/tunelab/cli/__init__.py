@@ -16,6 +16,7 @@ from tunelab.cli import (
     compare,
     demo,
     doctor,
+    evaluate,
     latency,
     listing,
     lm_eval,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("doctor")(doctor.doctor)
+app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)

@@ -9,6 +9,12 @@ import typer
 
 TASKS = {
     "squad": "extractive question answering in the official SQuAD format, version 1.1 or 2.0",
+    "pubmedqa": "yes, no or maybe from an abstract: accuracy, macro-F1",
+    "mmlu": "57 subjects, four choices: accuracy by question and by subject, both category maps",
+    "arc": "science questions, three to five choices; as arc_challenge and arc_easy: acc, acc_norm",
+    "hellaswag": "how a scene goes on, four endings: acc, acc_norm",
+    "truthfulqa": "true answers against popular errors: MC1, MC2",
+    "lm-eval:NAME": "any task of lm-eval, for `tunelab evaluate` (docs/lm-eval.md)",
 }
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]

@@ -22,11 +22,17 @@ class ScoreTask(StrEnum):
 
     SQUAD = "squad"
     SQUAD_V2 = "squad_v2"
+    PUBMEDQA = "pubmedqa"
 
 
 def score(
-    task: Annotated[ScoreTask, typer.Argument(help="Whose definitions: SQuAD 1.1 or 2.0.")],
-    data: Annotated[Path, typer.Option("--data", help="Official data file, .json or .json.gz.")],
+    task: Annotated[
+        ScoreTask, typer.Argument(help="Whose definitions: SQuAD 1.1 or 2.0, PubMedQA.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Official data file, .json or .json.gz, or PubMedQA's labels."),
+    ],
     predictions: Annotated[
         Path,
         typer.Option(
@@ -44,6 +50,11 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score predictions by the official definitions, to the last digit."""
+    if task is ScoreTask.PUBMEDQA:
+        from tunelab.cli.score_pubmedqa import score_pubmedqa
+
+        score_pubmedqa(data, predictions, as_json=as_json)
+        return
     from tunelab.data import read_squad
     from tunelab.evaluation.beside import LITERAL, said
     from tunelab.evaluation.prediction_file import read_predictions, read_probabilities

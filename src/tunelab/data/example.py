@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from tunelab.data.choice import ChoiceExample
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -42,7 +44,7 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def examples_digest(examples: Iterable[Example]) -> str:
+def examples_digest(examples: Iterable[Example | ChoiceExample]) -> str:
     """SHA-256 over the content of examples in their order, wherever their files lie."""
     digest = hashlib.sha256()
     for example in examples:

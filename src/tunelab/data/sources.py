@@ -7,46 +7,47 @@ rows have the columns id, title, context, question and answers, as `rajpurkar/sq
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, Generic, Literal, TypeVar
 
+from tunelab.data.choice import ChoiceExample
 from tunelab.data.example import Answer, Example, misplaced_answers, text_hash
-from tunelab.data.hub import prepare_hub
 from tunelab.data.splits import shared_paragraphs, split_validation, take_limit
 from tunelab.data.squad import parse_squad, read_squad, refuse_duplicates
+from tunelab.data.tables import hub_rows
 from tunelab.errors import DataError, did_you_mean
-from tunelab.recipe import Task, expand_variables
+from tunelab.recipe import SquadTask, expand_variables
 
 Part = Literal["train", "test"]
 Version = Literal["1.1", "2.0"]
+ItemT = TypeVar("ItemT", Example, ChoiceExample)
+
+_INSTEAD = (
+    "Without a network, give a file in the official SQuAD format, or `reading`, the set that "
+    "tunelab generates."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class TaskData:
+class TaskData(Generic[ItemT]):
     """The examples of a task, and notes that a reader of its scores must know."""
 
-    train: list[Example]
-    validation: list[Example]
-    test: list[Example]
+    train: list[ItemT]
+    validation: list[ItemT]
+    test: list[ItemT]
     notes: tuple[str, ...]
+    shots: dict[str, tuple[ItemT, ...]] = field(default_factory=dict)
+    """Worked examples in front of the questions of a subject ("" where there are none)."""
 
 
-def load_task(task: Task) -> TaskData:
+def load_squad(task: SquadTask) -> TaskData[Example]:
     """Load, check, split and limit the data of a task.
 
     Raises:
         DataError: a source cannot be read, an answer is not in its context, an unanswerable
             question stands in version 1.1, or nothing is left.
     """
-    match task.kind:
-        case "squad":
-            return _load_squad(task)
-        case _:
-            assert_never(task.kind)
-
-
-def _load_squad(task: Task) -> TaskData:
     sources = load_sources(task.train, part="train", version=task.version)
     test = load_sources(task.test, part="test", version=task.version)
     _check_answers(sources, task)
@@ -103,32 +104,14 @@ def _load_reading(name: str, part: Part) -> list[Example]:
 
 def _load_hub(name: str, part: Part) -> list[Example]:
     """Load a data set of the hub; its validation split is the published development set."""
-    import datasets
-    from datasets.exceptions import DatasetsError
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    match part:
-        case "train":
-            split = "train"
-        case "test":
-            split = "validation"
-        case _:
-            assert_never(part)
-    prepare_hub()
-    try:
-        rows: Any = datasets.load_dataset(name, split=split)
-    except (OSError, ValueError, DatasetsError, HfHubHTTPError, OfflineModeIsEnabled) as error:
-        raise DataError(
-            f"'{name}' is no file here, and as a data set of the hub it could not be loaded: "
-            f"{str(error).strip().splitlines()[0]}",
-            hint="Without a network, give a file in the official SQuAD format, or `reading`, the "
-            "set that tunelab generates.",
-        ) from error
-    missing = {"id", "context", "question", "answers"} - set(rows.column_names)
+    split = "train" if part == "train" else "validation"
+    rows = hub_rows(name, split=split, instead=_INSTEAD)
+    columns = list(rows[0]) if rows else []
+    missing = {"id", "context", "question", "answers"} - set(columns)
     if missing:
         raise DataError(
             f"The data set '{name}' lacks the columns {', '.join(sorted(missing))}.",
-            hint=f"It has: {', '.join(rows.column_names)}.",
+            hint=f"It has: {', '.join(columns)}.",
         )
     return [_from_row(row, name) for row in rows]
 
@@ -148,7 +131,7 @@ def _from_row(row: dict[str, Any], name: str) -> Example:
     )
 
 
-def _check_answers(examples: Sequence[Example], task: Task) -> None:
+def _check_answers(examples: Sequence[Example], task: SquadTask) -> None:
     wrong = misplaced_answers(examples)
     if wrong:
         example, answer = wrong[0]

@@ -33,7 +33,7 @@ from tunelab.doctor.wording import (
 from tunelab.errors import TunelabError
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
-from tunelab.recipe import Recipe
+from tunelab.recipe import Recipe, extractive
 
 
 def examine_decoder(
@@ -63,7 +63,7 @@ def examine_decoder(
     ]
     findings += examine_choice(recipe.task)
     findings += examine_overlap(train, test)
-    findings += examine_balance(train, test, recipe.task.version)
+    findings += examine_balance(train, test, extractive(recipe.task).version)
     try:
         prompter = Prompter(tokenizer, recipe.prompt, shots)
     except TunelabError as error:

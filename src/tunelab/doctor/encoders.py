@@ -18,7 +18,7 @@ from tunelab.doctor.findings import (
 )
 from tunelab.doctor.sights import Examination, SeenToken, Sight
 from tunelab.prompts.windows import Window, encode_windows
-from tunelab.recipe import Model, Recipe
+from tunelab.recipe import Model, Recipe, extractive
 
 
 def examine_encoder(
@@ -38,7 +38,7 @@ def examine_encoder(
         findings += examine_repeats(part, examples)
     findings += examine_choice(recipe.task)
     findings += examine_overlap(train, test)
-    findings += examine_balance(train, test, recipe.task.version)
+    findings += examine_balance(train, test, extractive(recipe.task).version)
     return Examination(
         findings=tuple(findings),
         sights=tuple(_sights(train[:shown], tokenizer, recipe.model)),

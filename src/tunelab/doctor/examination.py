@@ -16,7 +16,7 @@ from tunelab.models.encoder import load_tokenizer
 from tunelab.models.loading import load_any_tokenizer, reading_direction
 from tunelab.prompts.reasoning import add_reasoning_tokens
 from tunelab.prompts.shots import choose_shots
-from tunelab.recipe import NoTuning, Recipe, Task
+from tunelab.recipe import NoTuning, Recipe, SquadTask, extractive
 
 
 def sight_key(recipe: Recipe) -> str:
@@ -39,7 +39,7 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2) -> Examination:
         shown: training questions that are laid open.
     """
     recipe = recipes[0]
-    train, test, note = load_parts(recipe.task)
+    train, test, note = load_parts(extractive(recipe.task))
     if recipe.model.endpoint is not None:
         shots = choose_shots(train, recipe.tuning, seed=recipe.seed)
         examination = examine_remote(recipe, train, test, shots=shots, shown=shown)
@@ -65,7 +65,7 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2) -> Examination:
     return examination.with_findings([fact("split", note)])
 
 
-def load_parts(task: Task) -> tuple[list[Example], list[Example], str]:
+def load_parts(task: SquadTask) -> tuple[list[Example], list[Example], str]:
     """Training and test questions as a run takes them, but with their mistakes left in."""
     split = split_validation(
         load_sources(task.train, part="train", version=task.version), task.validation

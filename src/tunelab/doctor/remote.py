@@ -17,7 +17,7 @@ from tunelab.doctor.sights import Examination, SeenToken, Sight
 from tunelab.doctor.wording import examine_copies
 from tunelab.prompts.conversation import said
 from tunelab.prompts.wording import Wording
-from tunelab.recipe import Recipe
+from tunelab.recipe import Recipe, extractive
 
 
 def examine_remote(
@@ -40,7 +40,7 @@ def examine_remote(
         for finding in examine(part, examples)
     ]
     findings += examine_overlap(train, test)
-    findings += examine_balance(train, test, recipe.task.version)
+    findings += examine_balance(train, test, extractive(recipe.task).version)
     findings.append(fact("prompt", f"the prompt is {wording.version}."))
     sights = tuple(_sight(example, wording) for example in test[:shown])
     return Examination(findings=tuple(findings), sights=sights)

@@ -7,76 +7,27 @@ business for every task. Reports ask here what they show, and which metric they 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import assert_never
 
-from tunelab.evaluation.scores import convention, score_predictions, squad_scores, task_name
-from tunelab.metrics.squad import Floats, Mask
-from tunelab.recipe import Task
-from tunelab.records import Prediction, Scores
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One figure as values of N items."""
-
-    spoken: str
-    """Its name in tables and sentences, such as EM."""
-    about: Mask
-    """(N,) the items that the figure is about."""
-    values: Floats
-    """(N,) in points: the mean over `about` is 100 times the fraction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """What the items of a task are grouped by, in the singular."""
-
-    group: str = "paragraph"
-    """The unit of resampling: items of one group are not independent."""
-    wider: str | None = "article"
-    """A larger one, for an interval beside it; None where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The metrics of a task on some predictions, in their order."""
-
-    task: str
-    """Its name in scores.json."""
-    convention: str
-    """Whose definitions the metrics follow."""
-    units: Units
-    metrics: dict[str, Metric]
-    """By their names in scores.json, in the order of tables."""
-    headline: tuple[str, ...]
-    """What verdicts speak of; the first is the primary metric."""
-    figures: dict[str, float]
-    """The values that scores.json holds for these predictions."""
-
-
-def measure(task: Task, predictions: Sequence[Prediction]) -> Measured:
-    """The metrics of `task` on predictions of its items."""
-    scored = score_predictions(predictions, version=task.version)
-    return Measured(
-        task=task_name(task.version),
-        convention=convention(task.version),
-        units=Units(),
-        metrics={
-            name: Metric(_SQUAD[name], about, 100 * values)
-            for name, (about, values) in scored.parts().items()
-        },
-        headline=("f1", "exact_match" if task.version == "1.1" else "exact"),
-        figures=scored.figures(),
-    )
-
-
-def task_scores(task: Task, predictions: Sequence[Prediction]) -> Scores:
-    """The content of scores.json."""
-    return squad_scores(predictions, version=task.version)
-
-
-PRIMARY = "f1"
-"""The metric that choices are made by, such as that of a search."""
+from tunelab.evaluation import choice_scores
+from tunelab.evaluation.metric import Measured, Metric, Units
+from tunelab.evaluation.scores import (
+    convention,
+    part_intervals,
+    score_predictions,
+    squad_scores,
+    squad_task_name,
+)
+from tunelab.recipe import (
+    ArcTask,
+    HellaswagTask,
+    MmluTask,
+    PubmedqaTask,
+    SquadTask,
+    Task,
+    TruthfulqaTask,
+)
+from tunelab.records import Prediction, Score, Scores
 
 _SQUAD = {
     "exact_match": "EM",
@@ -88,3 +39,87 @@ _SQUAD = {
     "NoAns_f1": "NoAns F1",
 }
 """Official name -> spoken name."""
+
+
+def measure(task: Task, predictions: Sequence[Prediction]) -> Measured:
+    """The metrics of `task` on predictions of its items, at least one."""
+    match task:
+        case SquadTask():
+            return _measure_squad(task, predictions)
+        case PubmedqaTask():
+            return choice_scores.measure_pubmedqa(task_name(task), predictions)
+        case MmluTask():
+            return choice_scores.measure_mmlu(task_name(task), predictions)
+        case ArcTask() | HellaswagTask():
+            return choice_scores.measure_choices(task_name(task), predictions)
+        case TruthfulqaTask():
+            return choice_scores.measure_truthfulqa(task_name(task), predictions)
+        case _:
+            assert_never(task)
+
+
+def task_scores(task: Task, predictions: Sequence[Prediction]) -> Scores:
+    """The content of scores.json: figures with intervals for this one trained model."""
+    if isinstance(task, SquadTask):
+        return squad_scores(predictions, version=task.version)
+    measured = measure(task, predictions)
+    groups = [row.group for row in predictions]
+    parts = {
+        name: (metric.about, metric.values / 100)
+        for name, metric in {**measured.metrics, **measured.beside}.items()
+    }
+    return {
+        measured.task: {
+            name: Score(
+                value=measured.figures[name],
+                low=found.low,
+                high=found.high,
+                count=found.items,
+                convention=measured.convention,
+            )
+            for name, found in part_intervals(parts, groups).items()
+        }
+    }
+
+
+def primary(task: Task) -> str:
+    """The metric that choices are made by, such as that of a search."""
+    match task:
+        case SquadTask():
+            return "f1"
+        case PubmedqaTask():
+            return "accuracy"
+        case MmluTask():
+            return "acc"
+        case ArcTask() | HellaswagTask():
+            return "acc_norm"
+        case TruthfulqaTask():
+            return "mc2"
+        case _:
+            assert_never(task)
+
+
+def task_name(task: Task) -> str:
+    """The task's name in scores.json and on the command line."""
+    match task:
+        case SquadTask():
+            return squad_task_name(task.version)
+        case ArcTask():
+            return f"arc_{task.part}"
+        case _:
+            return task.kind
+
+
+def _measure_squad(task: SquadTask, predictions: Sequence[Prediction]) -> Measured:
+    scored = score_predictions(predictions, version=task.version)
+    return Measured(
+        task=task_name(task),
+        convention=convention(task.version),
+        units=Units("paragraph", "article"),
+        metrics={
+            name: Metric(_SQUAD[name], about, 100 * values)
+            for name, (about, values) in scored.parts().items()
+        },
+        headline=("f1", "exact_match" if task.version == "1.1" else "exact"),
+        figures=scored.figures(),
+    )

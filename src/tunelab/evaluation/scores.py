@@ -33,7 +33,7 @@ def squad_scores(predictions: Sequence[Prediction], *, version: SquadVersion) ->
         scores |= _without_threshold(predictions, groups)
     literal = part_intervals(literal_score(predictions).parts(), groups)
     scores |= {name: _score(found, LITERAL) for name, found in literal.items()}
-    return {task_name(version): scores}
+    return {squad_task_name(version): scores}
 
 
 def _official(scored: SquadScore, groups: Sequence[str]) -> dict[str, Score]:
@@ -131,7 +131,7 @@ def _score_outputs(
     )
 
 
-def task_name(version: SquadVersion) -> str:
+def squad_task_name(version: SquadVersion) -> str:
     """The task's name in scores.json and on the command line."""
     match version:
         case "1.1":

@@ -6,10 +6,16 @@ the head may be new.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import AutoModelForQuestionAnswering, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from tunelab.errors import ModelError
 from tunelab.models.loading import load_any_tokenizer, load_weights, refuse_missing
@@ -44,6 +50,24 @@ def load_encoder(settings: Model, *, seed: int) -> Encoder:
     inside = f"{model.base_model_prefix}."  # what lies outside is the head
     missing = frozenset(name for name in new if name.startswith(inside))
     refuse_missing(settings, missing, wanted="encoder for question answering")
+    return Encoder(model, tokenizer, fresh_head=bool(new))
+
+
+def load_classifier(settings: Model, *, labels: Sequence[str], seed: int) -> Encoder:
+    """Load the checkpoint of a recipe with a head for some classes; equal seeds, equal heads.
+
+    Raises:
+        ModelError: the checkpoint is missing, is no encoder with a classification head, needs
+            pickled weights, lacks weights other than the head's, or reads fewer than `max_length`
+            tokens.
+    """
+    tokenizer = load_tokenizer(settings)
+    model, new = load_weights(
+        AutoModelForSequenceClassification, settings, seed=seed, labels=labels
+    )
+    inside = f"{model.base_model_prefix}."
+    missing = frozenset(name for name in new if name.startswith(inside))
+    refuse_missing(settings, missing, wanted="encoder for classification")
     return Encoder(model, tokenizer, fresh_head=bool(new))
 
 

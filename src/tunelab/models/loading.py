@@ -6,6 +6,7 @@ Safetensors only, no remote code.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal, assert_never
 
 import torch
@@ -75,8 +76,24 @@ def load_config(settings: Model) -> PretrainedConfig:
     return config
 
 
+LONGEST = 4096
+"""Tokens that a model of unknown or very long range is given, where nobody says how many."""
+
+
+def readable_length(settings: Model) -> int:
+    """Tokens that a checkpoint reads, up to a limit, whatever the settings say."""
+    config = load_config(settings).get_text_config().to_dict()
+    known = [config.get(name) for name in ("max_position_embeddings", "n_positions")]
+    return min([*(each for each in known if isinstance(each, int)), LONGEST])
+
+
 def load_weights(
-    auto_class: Any, settings: Model, *, seed: int, calibration: Calibration | None = None
+    auto_class: Any,
+    settings: Model,
+    *,
+    seed: int,
+    calibration: Calibration | None = None,
+    labels: Sequence[str] = (),
 ) -> tuple[PreTrainedModel, frozenset[str]]:
     """A model of one of transformers' auto classes, and the names of the weights that are new.
 
@@ -87,6 +104,7 @@ def load_weights(
         settings: the checkpoint, and the precision that its backbone is held in.
         seed: of new weights.
         calibration: what a GPTQ base is made with, if it is not there yet.
+        labels: the classes of a classification head.
 
     Raises:
         ModelError: the checkpoint is missing, does not fit the class, needs pickled weights, or
@@ -97,6 +115,9 @@ def load_weights(
     check_installed(settings.quantize)
     torch.manual_seed(seed)
     config = load_config(settings)
+    if labels:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
     match settings.quantize:
         case "none":
             model, missing = _from_pretrained(auto_class, settings, config, quantization=None)

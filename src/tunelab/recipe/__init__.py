@@ -8,7 +8,7 @@ from tunelab.recipe.grid import (
     tuning_label,
     with_settings,
 )
-from tunelab.recipe.reading import dump, expand_variables, read_recipe, validate
+from tunelab.recipe.reading import dump, expand_variables, read_recipe, read_written, validate
 from tunelab.recipe.schema import (
     Api,
     Evaluation,
@@ -24,7 +24,6 @@ from tunelab.recipe.schema import (
     PromptTuning,
     Recipe,
     Search,
-    Task,
     Training,
     Tuning,
 )
@@ -38,14 +37,29 @@ from tunelab.recipe.search import (
     trial,
     trials,
 )
+from tunelab.recipe.tasks import (
+    AnyChoiceTask,
+    ArcTask,
+    HellaswagTask,
+    MmluTask,
+    PubmedqaTask,
+    SquadTask,
+    Task,
+    TruthfulqaTask,
+    extractive,
+)
 
 __all__ = [
+    "AnyChoiceTask",
     "Api",
+    "ArcTask",
     "Chosen",
     "Evaluation",
     "FullTuning",
     "HeadTuning",
+    "HellaswagTask",
     "LoraTuning",
+    "MmluTask",
     "Model",
     "NoTuning",
     "PeftTuning",
@@ -53,11 +67,14 @@ __all__ = [
     "PrefixTuning",
     "Prompt",
     "PromptTuning",
+    "PubmedqaTask",
     "Recipe",
     "Rung",
     "Search",
+    "SquadTask",
     "Task",
     "Training",
+    "TruthfulqaTask",
     "Tuning",
     "candidates",
     "check_search",
@@ -65,9 +82,11 @@ __all__ = [
     "dump",
     "expand",
     "expand_variables",
+    "extractive",
     "is_searched",
     "labels",
     "read_recipe",
+    "read_written",
     "rungs",
     "setting",
     "trial",

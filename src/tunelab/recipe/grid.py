@@ -114,9 +114,10 @@ def labels(runs: list[Recipe]) -> list[str]:
         keys = {key for index in members for key in flat[index]}
         keys.discard("tuning.shots")  # a part of the name
         differing = sorted(k for k in keys if len({repr(flat[i].get(k)) for i in members}) > 1)
-        if "model.path" in differing:  # a model's name stands for the settings that go with it
-            rows = [flat[index] for index in members]
-            differing = [k for k in differing if not _goes_with_path(k, rows)]
+        rows = [flat[index] for index in members]
+        for name in ("model.path", "task.kind"):  # stands for the settings that go with it
+            if name in differing:
+                differing = [k for k in differing if not _goes_with(k, name, rows)]
         for index in members:
             told = [k for k in differing if not _goes_without_saying(k, flat[index])]
             extra = [f"{k.rpartition('.')[2]}={_short(flat[index].get(k))}" for k in told]
@@ -136,11 +137,12 @@ def _goes_without_saying(key: str, row: Mapping[str, Any]) -> bool:
     return key.startswith(("prompt.", "evaluation.")) and row.get(key) == usual.get(key)
 
 
-def _goes_with_path(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a setting of the model has one value per model."""
-    values = {(repr(row.get("model.path")), repr(row.get(key))) for row in rows}
-    paths = {path for path, _ in values}
-    return key.startswith("model.") and key != "model.path" and len(values) == len(paths)
+def _goes_with(key: str, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a setting of a group has one value for each value of the group's name."""
+    values = {(repr(row.get(name)), repr(row.get(key))) for row in rows}
+    names = {value for value, _ in values}
+    group = name.partition(".")[0]
+    return key.startswith(f"{group}.") and key != name and len(values) == len(names)
 
 
 def tuning_label(tuning: Tuning) -> str:
@@ -162,16 +164,27 @@ def tuning_label(tuning: Tuning) -> str:
 
 
 def merge(base: RawRecipe, over: Mapping[str, Any]) -> RawRecipe:
-    """Lay `over` over `base`, table by table. A tuning that names its kind replaces the other."""
+    """Lay `over` over `base`, table by table.
+
+    A tuning that names its kind replaces the other, and so does a task of another kind.
+    """
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        replaces = key == "tuning" and isinstance(value, dict) and "kind" in value
+        replaces = isinstance(value, dict) and (
+            (key == "tuning" and "kind" in value)
+            or (key == "task" and _is_of_another_kind(value, below))
+        )
         if isinstance(below, dict) and isinstance(value, dict) and not replaces:
             merged[key] = merge(below, value)
         else:
             merged[key] = value
     return merged
+
+
+def _is_of_another_kind(task: Mapping[str, Any], below: object) -> bool:
+    kind = below.get("kind", "squad") if isinstance(below, dict) else None
+    return task.get("kind", kind) != kind
 
 
 def _nested(path: str, value: object) -> RawRecipe:

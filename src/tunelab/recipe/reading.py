@@ -15,13 +15,15 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Tag, ValidationError
 
-from tunelab.errors import RecipeError, did_you_mean
+from tunelab.errors import RecipeError, RecordError, did_you_mean
 from tunelab.recipe.schema import Recipe
 
 RawRecipe = dict[str, Any]
 
 _FLAT = ("grid", "search.over")
 """Tables whose keys are themselves dotted paths."""
+_PATHS = ("task.train", "task.test", "task.test_ids", "model.path")
+"""Settings that may be paths."""
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -42,6 +44,20 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _apply(override, raw)
     return validate(_resolve_paths(raw, Path.cwd()), source=str(path))
+
+
+def read_written(path: Path) -> Recipe:
+    """Read a recipe that a run wrote; its data need not be on this machine.
+
+    Raises:
+        RecordError: it cannot be read.
+        RecipeError: it does not fit the schema.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecordError(f"{path} cannot be read: {error}.") from error
+    return validate(raw, source=str(path))
 
 
 def validate(raw: RawRecipe, *, source: str) -> Recipe:
@@ -152,8 +168,10 @@ def _resolve_paths(raw: RawRecipe, base: Path) -> RawRecipe:
             return {key: walk(value, f"{dotted}.{key}".strip(".")) for key, value in tree.items()}
         if dotted == "grid.cases" and isinstance(tree, list):
             return [walk(case, "") for case in tree]
+        if dotted == "also_evaluate" and isinstance(tree, list):
+            return [walk(task, "task") if isinstance(task, dict) else task for task in tree]
         leaf = dotted.removeprefix("grid.").removeprefix("search.over.")
-        return resolve(tree) if leaf in ("task.train", "task.test", "model.path") else tree
+        return resolve(tree) if leaf in _PATHS else tree
 
     resolved = walk(raw, "")
     assert isinstance(resolved, dict)
@@ -166,7 +184,9 @@ def _resolve_path(text: str, base: Path) -> str:
         return text
     expanded = os.path.expanduser(text)  # noqa: PTH111 - keeps "./" to look at
     path = base / expanded
-    looks_like_path = expanded.startswith((".", "/")) or expanded.endswith((".json", ".gz"))
+    looks_like_path = expanded.startswith((".", "/")) or expanded.endswith(
+        (".json", ".jsonl", ".gz")
+    )
     return str(path.resolve()) if looks_like_path or path.exists() else expanded
 
 
@@ -194,6 +214,10 @@ def _explain(detail: Any) -> tuple[str, str]:
         return f"there is no setting '{dotted}'.", did_you_mean(keys[-1], allowed)
     if detail["type"] == "missing":
         return f"'{dotted}' is missing.", ""
+    if detail["type"] == "union_tag_invalid":
+        tag, known = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
+        kinds = [name.strip("' ") for name in known.split(",")]
+        return f"'{dotted}.kind' is '{tag}', which is no kind.", did_you_mean(tag, kinds)
     if detail["type"] == "union_tag_not_found":
         return f"'{dotted}' has no kind.", f"Write for example {dotted}: {{kind: lora, rank: 8}}."
     message = detail["msg"][0].lower() + detail["msg"][1:].replace("tuple", "list")
@@ -215,6 +239,9 @@ def _walk_schema(location: Sequence[str | int]) -> tuple[list[str], set[str]]:
             annotation = tagged[str(part)]
             continue
         keys.append(str(part))
+        if isinstance(part, int) and get_origin(annotation) is tuple:
+            annotation = _unwrap(get_args(annotation)[0])
+            continue
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             allowed = set(annotation.model_fields)
             field = annotation.model_fields.get(str(part))

@@ -41,10 +41,12 @@ lists, which are named by dotted path. The tables below are made from the schema
 
 def reference() -> str:
     """The page: one table a group of settings."""
-    tunings = [get_args(member)[0] for member in get_args(get_args(Tuning)[0])]
+    tasks, tunings = (
+        [get_args(member)[0] for member in get_args(get_args(union)[0])] for union in (Task, Tuning)
+    )
     groups: list[tuple[str, type[BaseModel]]] = [
         ("Top level", Recipe),
-        ("task", Task),
+        *((f"task: {_kind(task)}", task) for task in tasks),
         ("model", Model),
         ("model.api", Api),
         *((f"tuning: {_kind(tuning)}", tuning) for tuning in tunings),
@@ -83,12 +85,14 @@ def _type(annotation: Any) -> str:
     if get_origin(annotation) is dict:
         return "table"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation.__name__.endswith("Task"):
+            return "task"
         return "group" if annotation.__name__ in _GROUPS else "tuning"
     names = {"str": "text", "int": "whole number", "float": "number", "NoneType": "nothing"}
     return names.get(annotation.__name__, "yes or no" if annotation is bool else "anything")
 
 
-_GROUPS = {"Api", "Task", "Model", "Training", "Evaluation", "Search"}
+_GROUPS = {"Api", "Model", "Training", "Evaluation", "Search"}
 
 
 def _default(field: FieldInfo) -> str:
@@ -100,6 +104,8 @@ def _default(field: FieldInfo) -> str:
             return ""
         case BaseModel():
             return "see below"
+        case ():
+            return ""
         case tuple():
             return f"`{', '.join(map(str, value))}`"
         case bool():

@@ -8,48 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
-
-def _as_text(value: object) -> object:
-    return str(value) if isinstance(value, float) else value  # YAML reads 1.1 as a number
-
-
-def _as_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
-
-
-class Settings(BaseModel):
-    """A frozen group of settings; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Task(Settings):
-    """What is learnt and what it is measured on."""
-
-    kind: Literal["squad"] = "squad"
-    """Extractive question answering in the official SQuAD format."""
-    version: Annotated[Literal["1.1", "2.0"], BeforeValidator(_as_text)] = "2.0"
-    """1.1: every question has an answer in the text. 2.0: some have none."""
-    train: Names = ("reading",)
-    """Files (.json or .json.gz), hub ids, or `reading`; a list joins them.
-
-    A path may begin with an environment variable. It stays as it is written, so that a run is the
-    same run wherever its data lie.
-    """
-    test: Names = ("reading",)
-    """Likewise. Never used for any choice."""
-    train_limit: int | None = Field(default=None, ge=1)
-    """Questions: whole paragraphs in the order of a hash of their text, the last one cut."""
-    test_limit: int | None = Field(default=None, ge=1)
-    """Likewise."""
-    validation: float = Field(default=0.1, ge=0, le=0.5)
-    """Share of the training questions held out, as whole articles, for every choice."""
-
+from tunelab.recipe.settings import Names, Settings
+from tunelab.recipe.tasks import ChoiceTasks, SquadTask, Task
 
 Precision = Literal["none", "int8", "nf4", "gptq-int4", "gptq-int8"]
 
@@ -306,8 +268,8 @@ class Recipe(Settings):
 
     name: str = Field(default="experiment", min_length=1)
     """Title of the tables."""
-    task: Task = Task()
-    """What is learnt and tested."""
+    task: Task = SquadTask()
+    """What is learnt and tested: a table with its `kind`."""
     model: Model = Model()
     """What is tuned."""
     prompt: Prompt = Prompt()
@@ -318,6 +280,11 @@ class Recipe(Settings):
     """How long and how fast."""
     evaluation: Evaluation = Evaluation()
     """How answers are read off."""
+    also_evaluate: ChoiceTasks = ()
+    """What must not be forgotten: names such as mmlu, or tables as of `task`.
+
+    The untuned model and every tuned one are scored on the same questions; decoders only.
+    """
     seed: int = Field(default=0, ge=0)
     """Initialisation, dropout and the order of the data, the same order for every method."""
     track: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()

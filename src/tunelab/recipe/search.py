@@ -77,7 +77,10 @@ def trial(run: Recipe, settings: Chosen, rung: Rung) -> Recipe:
     seeds of a method share their trials."""
     assert run.search is not None
     bare = {"split": "validation", "ablations": (), "contamination": False}
-    tried = merge(tree_of(with_settings(run, settings)), {"track": (), "evaluation": bare})
+    tried = merge(
+        tree_of(with_settings(run, settings)),
+        {"track": (), "also_evaluate": (), "evaluation": bare},
+    )
     if "seed" not in settings:
         tried["seed"] = 0
     if rung.train_limit is not None:

@@ -20,6 +20,7 @@ from tunelab.records.contents import (
     Span,
     Status,
     Step,
+    Weighed,
 )
 from tunelab.records.directory import RunDirectory, find_runs
 from tunelab.records.files import append_line, file_digest, read_lines, write_atomically
@@ -41,6 +42,7 @@ __all__ = [
     "Span",
     "Status",
     "Step",
+    "Weighed",
     "append_line",
     "file_digest",
     "find_runs",

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 3
-"""2 added what a decoder wrote to a prediction; 3 the cost of a search and the list of files."""
+"""2 added what a decoder wrote to a prediction; 3 how it weighed given choices, the cost of a
+search and the list of files."""
 
 READABLE_VERSIONS = (1, 2, 3)
 """What an earlier version lacks has a default."""
@@ -162,6 +163,19 @@ class Decoded(Record):
     """Likewise for `null_score`."""
 
 
+class Weighed(Record):
+    """How likely a model found each of the given choices."""
+
+    choices: tuple[str, ...]
+    """As they were weighed: letters or texts."""
+    log_probs: tuple[float, ...]
+    """Sums over the tokens of each; empty where the question was too long to be read."""
+    answer: int
+    """Index of the right one."""
+    also_true: tuple[int, ...] = ()
+    """Further true ones, which count for MC2 alone."""
+
+
 class Prediction(Record):
     """One line of predictions.jsonl: all that rescoring an item needs, and no times."""
 
@@ -182,6 +196,8 @@ class Prediction(Record):
     n_best: tuple[Span, ...] = ()
     decoded: Decoded | None = None
     """None for an extractive model."""
+    weighed: Weighed | None = None
+    """Of a task with given choices, unless a decoder wrote its answer."""
 
 
 class OrderShard(Record):

@@ -14,11 +14,10 @@ from typing import Any
 
 import yaml
 
-from tunelab.recipe import Recipe, tuning_label
+from tunelab.recipe import Recipe, read_written, tuning_label
 from tunelab.records import Cost, Manifest, RunDirectory, Score, write_atomically
 from tunelab.report.card_loading import code, loading
 from tunelab.report.figures import count, duration, rate, share, size
-from tunelab.report.study import recorded_recipe
 
 FILE = "README.md"
 
@@ -39,7 +38,7 @@ def write_card(place: RunDirectory) -> Path | None:
 
 def model_card(place: RunDirectory, folder: Path) -> str:
     """The card as markdown; `folder` is the one of the run that holds the weights."""
-    recipe, manifest = recorded_recipe(place.recipe), place.read_manifest()
+    recipe, manifest = read_written(place.recipe), place.read_manifest()
     scores = place.read_scores()
     adapter = folder == place.adapter
     matter = yaml.safe_dump(

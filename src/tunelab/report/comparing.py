@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from tunelab.errors import RecordError, UsageError
-from tunelab.evaluation.measure import Units
+from tunelab.evaluation.metric import Units
 from tunelab.records.looks import Looks
 from tunelab.report.scored import Differences, Scored, Seeds, alike
 from tunelab.report.study import Method

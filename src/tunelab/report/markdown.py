@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunelab.report.beside import BESIDE_MEANING, beside_markdown
+from tunelab.report.ledger import ledger_markdown, ledger_sentences
 from tunelab.report.reasons import reason_lines, reasons_meaning
 from tunelab.report.report import Report
 from tunelab.report.table import markdown
@@ -20,6 +21,9 @@ def text(report: Report) -> str:
     parts = [f"# {report.study.name}", _bullets(answer), markdown(report.rows)]
     if report.verdicts or report.not_compared:
         parts += ["## Verdicts", _bullets([*report.verdicts, *report.not_compared])]
+    if report.ledger:
+        parts += ["## Forgetting", ledger_markdown(report.ledger)]
+        parts += [_bullets(ledger_sentences(report.ledger))]
     if any(run.curve for run in finished):
         parts += ["## Beside the official scores", *_beside(report)]
     if reasons := [*reason_lines(report.study.methods), *reasons_meaning(report.study.methods)]:

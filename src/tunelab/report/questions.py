@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tunelab.data import Example, load_sources
 from tunelab.errors import TunelabError
-from tunelab.recipe import Task, expand_variables
+from tunelab.recipe import SquadTask, Task, expand_variables
 from tunelab.report.study import Items
 
 
@@ -25,6 +25,8 @@ class Questions:
 
 def read_questions(task: Task, items: Items) -> Questions:
     """The questions of the items; one of the same id with other gold answers is another one."""
+    if not isinstance(task, SquadTask):
+        return Questions({}, f"The page shows no texts of the task {task.kind}.")
     try:
         away = [name for name in task.test if not _is_here(name)]
         if away:

@@ -11,6 +11,7 @@ from typing import Any
 from tunelab.report.advice import advise
 from tunelab.report.beside import beside_document
 from tunelab.report.comparing import Comparison, compare_all, not_compared
+from tunelab.report.ledger import Account, ledger_document, read_ledger
 from tunelab.report.looking import not_looked_at
 from tunelab.report.reasons import reasons_document
 from tunelab.report.recommendation import Advice, Limits
@@ -29,6 +30,8 @@ class Report:
     rows: list[Row]
     comparisons: list[Comparison]
     advice: list[Advice]
+    ledger: list[Account]
+    """What was gained and forgotten; empty unless the recipe asks for it."""
 
     @property
     def verdicts(self) -> list[str]:
@@ -76,6 +79,7 @@ class Report:
             "not_compared": self.not_compared,
             "beside": beside_document(self.study.methods),
             **reasons_document(self.study.methods),
+            "forgetting": ledger_document(self.ledger),
         }
 
 
@@ -83,4 +87,5 @@ def make_report(study: Study, limits: Limits) -> Report:
     """All figures and sentences of a study."""
     rows = [make_row(method) for method in study.methods]
     comparisons = compare_all(study.methods, study.looks)
-    return Report(study, rows, comparisons, advise(study, rows, comparisons, limits))
+    advice = advise(study, rows, comparisons, limits)
+    return Report(study, rows, comparisons, advice, read_ledger(study))

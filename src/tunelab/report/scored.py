@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from tunelab.evaluation.measure import Measured
+from tunelab.evaluation.metric import Measured
 from tunelab.metrics.squad import Floats
 from tunelab.report.study import Method
 from tunelab.statistics import Clusters, Difference, Sample, difference

@@ -13,15 +13,24 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import yaml
 
 from tunelab.errors import RecordError
 from tunelab.evaluation.ablations import Ablation
 from tunelab.evaluation.beside import answering_curve, literal_score
-from tunelab.evaluation.measure import Measured, measure
+from tunelab.evaluation.measure import measure
+from tunelab.evaluation.metric import Measured
 from tunelab.metrics import LiteralScore, RiskCoverage
 from tunelab.metrics.squad import Floats, Mask
-from tunelab.recipe import Recipe, digest, expand, labels, setting, validate, with_settings
+from tunelab.recipe import (
+    Recipe,
+    SquadTask,
+    digest,
+    expand,
+    labels,
+    read_written,
+    setting,
+    with_settings,
+)
 from tunelab.records import Manifest, OrderShard, Prediction, RunDirectory, Status, find_runs
 from tunelab.records.looks import Looks, read_looks
 
@@ -141,7 +150,7 @@ def read_study(directory: Path) -> Study:
         found = [read_run(place) for place in places]
         return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
     found = _with_shared_items([_read_or_damaged(place) for place in places])
-    recipe = recorded_recipe(directory / "recipe.yaml")
+    recipe = read_written(directory / "recipe.yaml")
     looks = read_looks(directory)
     wanted = asked_for(recipe, looks)
     kept = [run for run in found if _is_asked_for(run, wanted)]
@@ -171,7 +180,7 @@ def read_run(place: RunDirectory) -> Run:
     Raises:
         RecordError: a file is damaged, or scores.json says something else than the predictions.
     """
-    recipe, manifest = recorded_recipe(place.recipe), place.read_manifest()
+    recipe, manifest = read_written(place.recipe), place.read_manifest()
     if manifest.status != "ok":
         return Run(place, recipe, manifest, None, None)
     rows = sorted(place.read_answers(), key=lambda row: row.id)
@@ -184,8 +193,8 @@ def read_run(place: RunDirectory) -> Run:
         manifest,
         items,
         measured,
-        literal=literal_score(rows),
-        curve=answering_curve(rows) if recipe.task.version == "2.0" else None,
+        literal=literal_score(rows) if isinstance(recipe.task, SquadTask) else None,
+        curve=answering_curve(rows) if measured.task == "squad_v2" else None,
         answers=tuple(row.answer for row in rows),
         ablated={name: _ablated(place, recipe, items, name) for name in asked.ablations},
         order=tuple(place.read_contamination()) if asked.contamination else None,
@@ -223,14 +232,6 @@ def _read_or_damaged(place: RunDirectory) -> Run:
         return Run(place, recipe, manifest, None, None, damage=str(error))
 
 
-def recorded_recipe(path: Path) -> Recipe:
-    """Read a recipe that a run wrote; its data need not be on this machine."""
-    try:
-        return validate(yaml.safe_load(path.read_text(encoding="utf-8")), source=str(path))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecordError(f"{path} cannot be read: {error}.") from error
-
-
 def _items(rows: Sequence[Prediction], task: str) -> Items:
     return Items(
         task,
@@ -246,7 +247,7 @@ def _refuse_other_scores(place: RunDirectory, measured: Measured, count: int) ->
     recorded = place.read_scores().get(measured.task, {})
     for name, value in measured.figures.items():
         there = recorded.get(name)
-        metric = measured.metrics.get(name)
+        metric = measured.metrics.get(name) or measured.beside.get(name)
         about = value if metric is None else metric.about.sum()
         if there is None or abs(there.value - value) > _ROUNDING or there.count != about:
             says = "nothing" if there is None else f"{there.value} on {there.count:,} items"

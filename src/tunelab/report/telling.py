@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tunelab.evaluation.measure import Measured
+from tunelab.evaluation.metric import Measured
 from tunelab.report.looking import how_looked
 from tunelab.report.study import Items, Method, Run, Study
 

@@ -116,12 +116,12 @@ def score_table(report: Report, colours: Colours) -> TableView:
     texts = [cells(row, metrics) for row in report.rows]
     spent = ["training time", "peak memory", "saved", "trained parameters", "price"]
     headings = ["runs", *first, *(n for n in spent if any(text[n] != "-" for text in texts))]
-    known = [row.intervals[primary] for row in report.rows if row.intervals]
+    known = [row.intervals[primary] for row in report.rows if primary in row.intervals]
     scale = score_scale(_ends(known), 0, 1) if known else None
     labels = [(row.method.label, colour(colours[row.method.label])) for row in report.rows]
     pictures = [
         _strip([(row.intervals[primary], colours[row.method.label])], scale.low, scale.high)
-        if scale and row.intervals
+        if scale and primary in row.intervals
         else Markup()
         for row in report.rows
     ]

@@ -11,8 +11,8 @@ from tunelab.evaluation.ablations import Ablation, ablate, with_gold
 from tunelab.evaluation.contamination import Reader, score_orders
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.evaluation.threshold import choose_threshold
-from tunelab.metrics.squad import answer_f1
-from tunelab.recipe import Recipe
+from tunelab.metrics.squad import SquadVersion, answer_f1
+from tunelab.recipe import Recipe, extractive
 from tunelab.records import OrderShard, Prediction
 from tunelab.runs.family import Answers
 from tunelab.runs.remote_checks import gives_scores
@@ -58,12 +58,12 @@ class Answering:
     def chooses_threshold(self) -> bool:
         """Whether validation is asked for the no-answer threshold."""
         wanted = self.recipe.evaluation.no_answer_threshold
-        chooses = self.recipe.task.version == "2.0" and wanted == "validation"
+        chooses = self._version == "2.0" and wanted == "validation"
         return chooses and gives_scores(self.recipe)
 
     def threshold(self, validation: Sequence[Prediction]) -> float | None:
         """The no-answer threshold that the recipe asks for; None where it withholds no answer."""
-        if self.recipe.task.version == "1.1" or not gives_scores(self.recipe):
+        if self._version == "1.1" or not gives_scores(self.recipe):
             return None
         match self.recipe.evaluation.no_answer_threshold:
             case "decoded":
@@ -74,6 +74,10 @@ class Answering:
                 return choose_threshold(validation) if validation else 0.0
             case wanted:
                 return wanted
+
+    @property
+    def _version(self) -> SquadVersion:
+        return extractive(self.recipe.task).version
 
     def validation_f1(self, examples: Sequence[Example]) -> float:
         """Mean F1 on validation with the threshold that is best there, in percent."""

@@ -7,9 +7,9 @@ The manifest is written first with status `running`, and last with how the run e
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import shutil
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,20 +19,31 @@ from typing import assert_never
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from transformers import PreTrainedTokenizerBase
 
-from tunelab.data import TaskData, examples_digest, load_task
+from tunelab.data import (
+    ChoiceExample,
+    Example,
+    ItemT,
+    TaskData,
+    examples_digest,
+    load_choices,
+    load_squad,
+)
 from tunelab.errors import DivergedError, Interrupted, ProofError, StorageError, TunelabError
 from tunelab.evaluation.ablations import ablated_scores
-from tunelab.evaluation.measure import task_scores
+from tunelab.evaluation.measure import task_name, task_scores
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.models.quantise_held import parameter_count
-from tunelab.recipe import Recipe, digest, dump
+from tunelab.recipe import AnyChoiceTask, NoTuning, Recipe, SquadTask, digest, dump
 from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
 from tunelab.records.files import remove_leftovers, storage_errors, sync_tree
 from tunelab.report.card import write_card
+from tunelab.runs.also import answer_also
 from tunelab.runs.answering import Answering
 from tunelab.runs.environment import hardware, versions
-from tunelab.runs.family import Family, load_family
+from tunelab.runs.family import Trainable, load_choice_family, load_family
+from tunelab.runs.memory import is_out_of_memory
 from tunelab.runs.process import LESS_MEMORY
 from tunelab.runs.progress import Display
 from tunelab.runs.remote import RemoteFamily
@@ -76,7 +87,7 @@ def _end(run: _Run, error: Exception) -> None:
             run.end("diverged", str(error))
         case TunelabError():
             run.end("failed", str(error))
-        case _ if _is_out_of_memory(error):
+        case _ if is_out_of_memory(error):
             run.end("out_of_memory", f"Memory ran out: {error}. {LESS_MEMORY}")
         case _:
             run.end("failed", f"A defect of tunelab: {error!r}", traceback.format_exc())
@@ -118,19 +129,26 @@ class _Run:
         recipe = self.recipe
         write_atomically(self.directory.recipe, dump(recipe))
         remove_leftovers(self.directory.path)
-        data = load_task(recipe.task)
-        self.note(data=_describe(data))
-
-        self.mirror.start()
-        if recipe.model.endpoint is not None:
-            self._ask(data)
-        else:
-            self._tune(data)
+        match recipe.task:
+            case SquadTask():
+                data = load_squad(recipe.task)
+                work = self._tune if recipe.model.endpoint is None else self._ask
+                self._begin(data)
+                work(data)
+            case task:
+                trains = not isinstance(recipe.tuning, NoTuning)
+                choices = load_choices(task, training=trains)
+                self._begin(choices)
+                self._choose(choices, task)
         self.note(notes=(*self.manifest.notes, *self.mirror.notes))
         write_card(self.directory)
         self.note(files=self.directory.file_records())
         self.end("ok")
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
+
+    def _begin(self, data: TaskData[ItemT]) -> None:
+        self.note(data=_describe(data), notes=data.notes)
+        self.mirror.start()
 
     def end(self, status: Status, message: str = "", trace: str = "") -> None:
         """Write how the run ended."""
@@ -146,7 +164,7 @@ class _Run:
         self.manifest = self.manifest.model_copy(update=changes)
         self.directory.write_manifest(self.manifest)
 
-    def _tune(self, data: TaskData) -> None:
+    def _tune(self, data: TaskData[Example]) -> None:
         """A model at hand: tune it, and answer with it."""
         recipe = self.recipe
         set_seed(recipe.seed)
@@ -159,25 +177,61 @@ class _Run:
             accelerator=accelerator,
             display=self.answering_display,
         )
-        self.note(model=family.identity(), notes=data.notes)
+        self.note(model=family.identity())
         answering = Answering(recipe, family)
 
         trained: Outcome | None = None
         if family.tuned.expected:
-            trained = self._train(data, family, answering, accelerator)
+            held_out = data.validation
+            validate = (lambda: answering.validation_f1(held_out)) if held_out else None
+            trained = self._train(data.train, family, validate, accelerator)
+            answering.seconds = trained.seconds_validation  # those of earlier sessions too
         self._evaluate(data, answering)
+        self._also(family.tuned, family.tokenizer, accelerator)
         if recipe.evaluation.contamination:
             shards = answering.order_shards(data.test, reader=family.reader)
             self.directory.write_contamination(shards)
         self.note(notes=(*self.manifest.notes, *family.notes))
         self.note(cost=self._cost(family.tuned, trained, answering.seconds))
 
-    def _ask(self, data: TaskData) -> None:
+    def _choose(self, data: TaskData[ChoiceExample], task: AnyChoiceTask) -> None:
+        """A task with given answers: tune a model, and let it choose."""
+        recipe = self.recipe
+        set_seed(recipe.seed)
+        accelerator = Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
+        per_epoch = steps_per_epoch(len(data.train), recipe.training.batch_size)
+        family = load_choice_family(
+            recipe,
+            task,
+            data.shots,
+            total_steps=per_epoch * recipe.training.epochs,
+            accelerator=accelerator,
+            display=self.answering_display,
+        )
+        self.note(model=family.identity())
+        trained: Outcome | None = None
+        if family.tuned.expected:
+            validate = (lambda: family.score(data.validation)) if data.validation else None
+            trained = self._train(data.train, family, validate, accelerator)
+        began = time.perf_counter()
+        wanted = data.test if recipe.evaluation.split == "test" else data.validation
+        predictions = family.answer(wanted, recipe.evaluation.split)
+        seconds = time.perf_counter() - began
+        seconds += trained.seconds_validation if trained else 0.0
+        self.directory.write_predictions(predictions)
+        scores = task_scores(task, predictions)
+        self.directory.write_scores(scores)
+        self.mirror.scores(scores)
+        self._also(family.tuned, family.tokenizer, accelerator)
+        self.note(notes=(*self.manifest.notes, *family.notes))
+        self.note(cost=self._cost(family.tuned, trained, seconds))
+
+    def _ask(self, data: TaskData[Example]) -> None:
         """A model behind an endpoint: answer with it."""
         api = self.recipe.model.api
         self.display.say(estimated_price(self.recipe, data))
         family = RemoteFamily(self.recipe, data.train, display=self.display, stop=self.stop)
-        self.note(model=family.identity(), notes=data.notes)
+        self.note(model=family.identity())
         answering = Answering(self.recipe, family)
         self._evaluate(data, answering)
         spent = family.spending
@@ -196,12 +250,16 @@ class _Run:
         )
 
     def _train(
-        self, data: TaskData, family: Family, answering: Answering, accelerator: Accelerator
+        self,
+        examples: Sequence[ItemT],
+        family: Trainable[ItemT],
+        validate: Callable[[], float] | None,
+        accelerator: Accelerator,
     ) -> Outcome:
         """Train, save, and prove that what was saved is what was trained."""
         recipe = self.recipe
         tuned = family.tuned
-        objective = family.objective(data.train)
+        objective = family.objective(examples)
         total = steps_per_epoch(len(objective.groups), recipe.training.batch_size)
         total *= recipe.training.epochs
         watch = TrainingWatch(tuned)
@@ -224,9 +282,7 @@ class _Run:
                     watch=watch,
                     memory=self.memory,
                     hooks=Hooks(
-                        validate=(lambda: answering.validation_f1(data.validation))
-                        if data.validation and recipe.training.epochs > 1
-                        else None,
+                        validate=validate if recipe.training.epochs > 1 else None,
                         advance=told,
                         stop=self.stop,
                         say=self.display.say,
@@ -244,14 +300,13 @@ class _Run:
             loss_last=sum(step.loss for step in last) / len(last),
             notes=(*self.manifest.notes, f"kept epoch {kept} of {recipe.training.epochs}"),
         )
-        answering.seconds = outcome.seconds_validation  # those of earlier sessions too
         folder = self._save(family)
-        probe = family.probe(data.train)
+        probe = family.probe(examples)
         reloaded = reload_proofs(tuned, folder, family.fresh_base, probe)
         self._prove([*family.proofs, *watch.proofs(), *reloaded])
         return outcome
 
-    def _save(self, family: Family) -> Path:
+    def _save(self, family: Trainable[ItemT]) -> Path:
         """Write what was trained, so that it outlasts a loss of power."""
         for stale in (self.directory.adapter, self.directory.model):
             shutil.rmtree(stale, ignore_errors=True)  # half written when an earlier session ended
@@ -272,7 +327,7 @@ class _Run:
         self.note(proofs=tuple(proofs))
         raise_unless_held(proofs)
 
-    def _evaluate(self, data: TaskData, answering: Answering) -> None:
+    def _evaluate(self, data: TaskData[Example], answering: Answering) -> None:
         """Predict and score what the recipe asks for, with a threshold from validation."""
         recipe = self.recipe
         held_out = (
@@ -299,6 +354,25 @@ class _Run:
         self.mirror.scores(scores)
         self.note(no_answer_threshold=threshold)
 
+    def _also(
+        self, tuned: TunedModel, tokenizer: PreTrainedTokenizerBase, accelerator: Accelerator
+    ) -> None:
+        """What else the tuned model is scored on, to see what it forgot."""
+        scores = self.directory.read_scores()
+        for task in self.recipe.also_evaluate:
+            found = answer_also(
+                task,
+                tuned,
+                tokenizer,
+                self.recipe,
+                accelerator=accelerator,
+                display=self.answering_display,
+            )
+            self.directory.write_predictions(found.predictions, ablation=task_name(task))
+            scores |= task_scores(task, found.predictions)
+            self.note(notes=(*self.manifest.notes, *found.notes))
+        self.directory.write_scores(scores)
+
     def _cost(self, tuned: TunedModel, trained: Outcome | None, evaluation: float) -> Cost:
         steps = trained.steps if trained else []
         peaks = [step.peak_memory_bytes for step in steps if step.peak_memory_bytes is not None]
@@ -318,19 +392,7 @@ class _Run:
         )
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    match error:
-        case torch.OutOfMemoryError() | MemoryError():
-            return True
-        case OSError():
-            return error.errno == errno.ENOMEM
-        case RuntimeError():  # as torch's CPU allocator has it
-            return any(sign in str(error) for sign in ("DefaultCPUAllocator", "bad_alloc"))
-        case _:
-            return False
-
-
-def _describe(data: TaskData) -> dict[str, str]:
+def _describe(data: TaskData[ItemT]) -> dict[str, str]:
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
         name: f"{len(examples)} questions, sha256 {examples_digest(examples)}"

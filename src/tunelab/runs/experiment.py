@@ -6,12 +6,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunelab.data import load_task
+from tunelab.data import load_choices, load_squad
 from tunelab.errors import RecipeError, RecordError, VersionError
+from tunelab.evaluation.measure import task_name
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.models.quantise import check_installed
 from tunelab.recipe import (
+    NoTuning,
     Recipe,
+    SquadTask,
     check_search,
     digest,
     dump,
@@ -22,6 +25,7 @@ from tunelab.recipe import (
     with_settings,
 )
 from tunelab.records import Manifest, RunDirectory, write_atomically
+from tunelab.runs.also import BASE, check_also, untuned
 from tunelab.runs.family import check_family
 from tunelab.runs.lock import hold
 from tunelab.runs.planned import Planned, plan_runs
@@ -69,6 +73,10 @@ def run_experiment(
         write_atomically(out / "recipe.yaml", dump(recipe))
         todo = list(zip(labels(runs), runs, strict=True))
         manifests: list[Manifest] = []
+        bases = untuned(runs)
+        for item in plan_runs(bases, [task_name(each.task) for each in bases], out / BASE):
+            display.say(f"untuned: {item.directory.path.name}")
+            manifests.append(do(item))
         while todo:
             found = [search(run, out / SEARCH, do=do, say=display.say) for _, run in todo]
             settled = [
@@ -95,8 +103,11 @@ def run_experiment(
 
 def check(runs: Sequence[Recipe]) -> None:
     """Refuse what cannot work before anything is started."""
-    for task in {run.task.model_dump_json(): run.task for run in runs}.values():
-        load_task(task)
+    for task, trains in {(run.task, not isinstance(run.tuning, NoTuning)) for run in runs}:
+        if isinstance(task, SquadTask):
+            load_squad(task)
+        else:
+            load_choices(task, training=trains)
     for run in runs:
         if run.evaluation.split == "validation" and run.task.validation == 0:
             raise RecipeError(
@@ -109,6 +120,7 @@ def check(runs: Sequence[Recipe]) -> None:
                 hint="Set task.validation=0.1, or drop the search with search=null.",
             )
     check_search(runs)
+    check_also(runs)
     check_remote(runs)
     for run in runs:
         check_trackers(run.track)

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tunelab.data import Example
+from tunelab.data import ChoiceExample, Example, Shots
 from tunelab.errors import RecipeError
 from tunelab.evaluation.contamination import Reader
 from tunelab.models.loading import reading_direction
-from tunelab.recipe import Evaluation, NoTuning, Prompt, Recipe
+from tunelab.recipe import (
+    AnyChoiceTask,
+    Evaluation,
+    NoTuning,
+    PrefixTuning,
+    Prompt,
+    PromptTuning,
+    PubmedqaTask,
+    Recipe,
+    SquadTask,
+)
 from tunelab.records import Prediction, Proof
+from tunelab.runs.choosing import ChoiceFamily
+from tunelab.runs.classifying import ClassFamily
 from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
 from tunelab.runs.progress import Display
 from tunelab.training.objective import Objective
 from tunelab.tuning import TunedModel
 from tunelab.tuning.parity import Logits
+
+TrainedT = TypeVar("TrainedT", Example, ChoiceExample, contravariant=True)
 
 
 class Answers(Protocol):
@@ -34,37 +48,41 @@ class Answers(Protocol):
         ...
 
 
-class Family(Answers, Protocol):
-    """A model of some family, tuned as a recipe says."""
+class Trainable(Protocol[TrainedT]):
+    """A model that is tuned on examples of some kind."""
 
     tuned: TunedModel
     tokenizer: PreTrainedTokenizerBase
     proofs: list[Proof]
-    """What the family proves by itself; likewise."""
-
-    def answering_by(self, settings: Evaluation) -> Self:
-        """The same model, answering in another way."""
-        ...
+    """What the family proves by itself; it grows while the run goes on."""
 
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and what of them is new."""
         ...
 
-    def objective(self, examples: Sequence[Example]) -> Objective:
+    def objective(self, examples: Sequence[TrainedT]) -> Objective:
         """What is minimised on training examples."""
         ...
 
-    @property
-    def reader(self) -> Reader | None:
-        """What gives a text by itself a probability; None for an encoder."""
-        ...
-
-    def probe(self, examples: Sequence[Example]) -> Logits:
+    def probe(self, examples: Sequence[TrainedT]) -> Logits:
         """Logits of any model of this family on a few examples, for comparing models."""
         ...
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning, on the run's device."""
+        ...
+
+
+class Family(Answers, Trainable[Example], Protocol):
+    """A model of some family, tuned as a recipe says, that answers questions on a text."""
+
+    def answering_by(self, settings: Evaluation) -> Self:
+        """The same model, answering in another way."""
+        ...
+
+    @property
+    def reader(self) -> Reader | None:
+        """What gives a text by itself a probability; None for an encoder."""
         ...
 
 
@@ -89,7 +107,59 @@ def check_family(recipe: Recipe) -> None:
             "it gives a text no probability.",
             hint="Leave evaluation.contamination out, or choose a decoder (see `tunelab models`).",
         )
-    _check_decoding(recipe)
+    if isinstance(recipe.task, SquadTask):
+        _check_decoding(recipe)
+    else:
+        _check_choosing(recipe)
+
+
+def _check_choosing(recipe: Recipe) -> None:
+    """Refuse what tasks with given answers do not know."""
+    kind = recipe.task.kind
+    if recipe.prompt != Prompt():
+        raise RecipeError(
+            f"'prompt' is set, but task.kind={kind} has a wording of its own.",
+            hint="Leave 'prompt' out.",
+        )
+    if isinstance(recipe.tuning, NoTuning) and recipe.tuning.shots:
+        raise RecipeError(
+            f"'tuning.shots' is set, but the worked examples of task.kind={kind} belong to the "
+            "task.",
+            hint=f"Say task.shots={recipe.tuning.shots}.",
+        )
+    if recipe.evaluation.ablations or recipe.evaluation.contamination:
+        raise RecipeError(
+            f"evaluation.ablations and contamination are for task.kind=squad, not {kind}.",
+            hint="Leave them out.",
+        )
+    if recipe.model.endpoint is not None:
+        raise RecipeError(
+            f"task.kind={kind} needs a model at hand: an endpoint does not weigh given answers.",
+            hint="Leave model.endpoint out.",
+        )
+    if reading_direction(recipe.model) == "both ways":
+        _check_classifying(recipe)
+
+
+def _check_classifying(recipe: Recipe) -> None:
+    """Refuse what a classification head of an encoder cannot do."""
+    task, path = recipe.task, recipe.model.path
+    if not isinstance(task, PubmedqaTask):
+        raise RecipeError(
+            f"task.kind={task.kind} needs a decoder, and the model '{path}' is an encoder.",
+            hint="Choose a decoder (see `tunelab models`).",
+        )
+    if task.shots or task.read == "generation" or task.target == "label-first":
+        raise RecipeError(
+            f"The model '{path}' is an encoder: it puts questions into classes, and neither reads "
+            "worked examples nor writes.",
+            hint="Leave task.shots, task.read and task.target out.",
+        )
+    if isinstance(recipe.tuning, PrefixTuning | PromptTuning):
+        raise RecipeError(
+            f"tuning.kind={recipe.tuning.kind} does not go with a classification head.",
+            hint="Use lora, full, head, or another PEFT method.",
+        )
 
 
 def _check_decoding(recipe: Recipe) -> None:
@@ -140,4 +210,30 @@ def load_family(
                 accelerator=accelerator,
                 display=display,
                 stored=stored,
+            )
+
+
+def load_choice_family(
+    recipe: Recipe,
+    task: AnyChoiceTask,
+    shots: Shots,
+    *,
+    total_steps: int,
+    accelerator: Accelerator,
+    display: Display,
+) -> ChoiceFamily | ClassFamily:
+    """Load the recipe's model and make it ready to be tuned on a task with given answers."""
+    match reading_direction(recipe.model):
+        case "both ways":
+            return ClassFamily(
+                recipe, total_steps=total_steps, accelerator=accelerator, display=display
+            )
+        case "left to right":
+            return ChoiceFamily(
+                recipe,
+                task,
+                shots,
+                total_steps=total_steps,
+                accelerator=accelerator,
+                display=display,
             )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunelab.data import TaskData, load_task
+from tunelab.data import Example, TaskData, load_squad
 from tunelab.endpoint import ReplyCache, estimate, read_address
 from tunelab.endpoint.body import Body
 from tunelab.errors import PriceError, RecipeError
 from tunelab.evaluation.ablations import ablate
-from tunelab.recipe import NoTuning, Recipe
+from tunelab.recipe import NoTuning, Recipe, extractive
 from tunelab.runs.remote import bodies_of, wording_of
 
 
@@ -28,7 +28,7 @@ def check_remote(runs: Sequence[Recipe]) -> None:
         api = run.model.api
         if api.max_price is None:
             continue
-        price = estimate(_uncached(run, load_task(run.task)), api)
+        price = estimate(_uncached(run, load_squad(extractive(run.task))), api)
         if price is None:
             raise RecipeError(
                 "model.api.max_price is set, but no price is: nothing can be estimated.",
@@ -43,7 +43,7 @@ def check_remote(runs: Sequence[Recipe]) -> None:
             )
 
 
-def estimated_price(run: Recipe, data: TaskData) -> str:
+def estimated_price(run: Recipe, data: TaskData[Example]) -> str:
     """A sentence on what is not in the cache yet."""
     bodies = _uncached(run, data)
     price = estimate(bodies, run.model.api)
@@ -82,7 +82,7 @@ def _check_settings(run: Recipe) -> None:
         )
 
 
-def _uncached(run: Recipe, data: TaskData) -> list[Body]:
+def _uncached(run: Recipe, data: TaskData[Example]) -> list[Body]:
     """The requests that a run will have to pay for."""
     wording = wording_of(run, data.train)
     asked = [*data.validation] if asks_validation(run) else []
@@ -98,7 +98,7 @@ def _uncached(run: Recipe, data: TaskData) -> list[Body]:
 def asks_validation(run: Recipe) -> bool:
     """Whether validation questions are answered, for a threshold or because they are the split."""
     settings = run.evaluation
-    chooses = run.task.version == "2.0" and settings.no_answer_threshold == "validation"
+    chooses = extractive(run.task).version == "2.0" and settings.no_answer_threshold == "validation"
     return settings.split == "validation" or (chooses and gives_scores(run))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.evaluation.measure import PRIMARY
+from tunelab.evaluation.measure import primary, task_name
 from tunelab.recipe import Chosen, Recipe, candidates, is_searched, labels, rungs, trial
 from tunelab.records import Manifest, SearchCost
 from tunelab.runs.planned import Planned, plan_runs
@@ -47,7 +47,8 @@ def search(run: Recipe, out: Path, *, do: Do, say: Callable[[str], None]) -> Fou
             if manifest.status == "ok":
                 score = _validation_score(item)
                 scored.append((score, settings))
-                say(f"trial {item.directory.path.name}: validation {PRIMARY} {score:.4g}")
+                metric = primary(run.task)
+                say(f"trial {item.directory.path.name}: validation {metric} {score:.4g}")
             else:
                 why = f"{manifest.status}: {manifest.message}"
                 say(f"trial {item.directory.path.name}: {manifest.status}")
@@ -56,7 +57,8 @@ def search(run: Recipe, out: Path, *, do: Do, say: Callable[[str], None]) -> Fou
 
 
 def _validation_score(item: Planned) -> float:
-    return next(iter(item.directory.read_scores().values()))[PRIMARY].value
+    task = item.recipe.task
+    return item.directory.read_scores()[task_name(task)][primary(task)].value
 
 
 def _cost(run: Recipe, done: Sequence[Planned]) -> SearchCost:

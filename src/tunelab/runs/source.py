@@ -7,13 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
 from accelerate import Accelerator
 
-from tunelab.data import load_task
-from tunelab.errors import ModelError, RecordError, UsageError
+from tunelab.data import load_squad
+from tunelab.errors import ModelError, UsageError
 from tunelab.models.loading import load_any_tokenizer, load_config, reading_direction
-from tunelab.recipe import FullTuning, HeadTuning, Model, NoTuning, Prompt, Recipe, validate
+from tunelab.recipe import (
+    FullTuning,
+    HeadTuning,
+    Model,
+    NoTuning,
+    Prompt,
+    Recipe,
+    extractive,
+    read_written,
+    validate,
+)
 from tunelab.records import RunDirectory, find_runs
 from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
@@ -83,7 +92,7 @@ def load_source(source: Source) -> DecoderFamily | EncoderFamily:
     # models of several may be loaded side by side
     return load_family(
         recipe,
-        load_task(recipe.task).train if _needs_examples(recipe) else [],
+        load_squad(extractive(recipe.task)).train if _needs_examples(recipe) else [],
         total_steps=1,
         accelerator=Accelerator(),
         display=Display(source.name, quiet=True),
@@ -98,7 +107,7 @@ def _run(run: RunDirectory) -> Source:
             f"The run {run.path.name} did not finish: its status is {manifest.status}.",
             hint="`tunelab run` with the same recipe goes on with it.",
         )
-    recipe = _read_recipe(run.recipe)
+    recipe = read_written(run.recipe)
     if recipe.model.endpoint is not None:
         raise UsageError(
             f"{run.path.name} asked a model behind an endpoint; there is nothing here to load.",
@@ -150,10 +159,3 @@ def _one_run(path: Path) -> RunDirectory:
         names = "\n".join(f"  {run.path}" for run in runs)
         raise UsageError(f"{path} holds {len(runs)} runs.", hint=f"Name one of them:\n{names}")
     return runs[0]
-
-
-def _read_recipe(path: Path) -> Recipe:
-    try:
-        return validate(yaml.safe_load(path.read_text(encoding="utf-8")), source=str(path))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecordError(f"{path} cannot be read: {error}.") from error

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from tunelab.data import Example
+from tunelab.data import ChoiceExample, Example
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.recipe import Training
 from tunelab.tokentree.packing import one_by_one, pack
@@ -32,7 +32,7 @@ class AnswerObjective:
     def __init__(
         self,
         tuned: TunedModel,
-        examples: Sequence[Example],
+        examples: Sequence[Example] | Sequence[ChoiceExample],
         encoded: Sequence[EncodedExample],
         settings: Training,
         *,

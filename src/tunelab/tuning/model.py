@@ -95,13 +95,24 @@ class TunedModel:
             attention_mask: [batch, length], 1 at real tokens; None if there is no padding.
             token_type_ids: [batch, length]; left out where the checkpoint knows no token types.
         """
+        output = self._read(input_ids, attention_mask, token_type_ids)
+        return torch.stack((output.start_logits, output.end_logits), dim=-1)
+
+    def class_logits(
+        self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
+    ) -> Tensor:
+        """Logits of the classes, [batch, classes]; arguments as for `span_logits`."""
+        return self._read(input_ids, attention_mask, token_type_ids).logits
+
+    def _read(
+        self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
+    ) -> Any:
         rows = {"input_ids": input_ids}
         if attention_mask is not None:
             rows["attention_mask"] = attention_mask
         if token_type_ids is not None and _knows_token_types(self.checkpoint):
             rows["token_type_ids"] = token_type_ids
-        output = self.model(**rows)
-        return torch.stack((output.start_logits, output.end_logits), dim=-1)
+        return self.model(**rows)
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that require a gradient, by name; the proofs compare with `expected`."""
