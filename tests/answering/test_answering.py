@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tunelab.answering import Answerer, Writing, load_answerer
-from tunelab.data import Example, load_task
+from tunelab.data import Example, load_squad
 from tunelab.errors import DataError, UsageError
 from tunelab.prompts.chat import Message
 from tunelab.prompts.frame import Quoted
-from tunelab.recipe import Recipe, validate
+from tunelab.recipe import Recipe, extractive, validate
 from tunelab.records import RunDirectory
 from tunelab.runs.execute import execute
 
@@ -73,7 +73,7 @@ def test_a_run_answers_as_it_did(
     run = recipe(model, small_data, **changes)
     directory = finished(run, tmp_path / "run")
     answerer = load_answerer(str(directory.path))
-    found = answerer.answer(load_task(run.task).test)
+    found = answerer.answer(load_squad(extractive(run.task)).test)
     answerer.close()
     for one, other in zip(found, directory.read_predictions(), strict=True):
         assert one.prediction.answer == other.answer
