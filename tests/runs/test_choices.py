@@ -8,50 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.choices import write_arc, write_pubmedqa
 from tests.command import tunelab
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def arc(tmp_path: Path) -> Path:
-    """Questions in ARC's form, some with three choices and labels 1 to 3."""
-    lines: list[str] = []
-    for number in range(24):
-        labels = "123" if number % 4 == 0 else "ABCD"
-        choices = [{"text": f"answer {label} of {number}", "label": label} for label in labels]
-        row = {
-            "id": f"q{number}",
-            "question": {"stem": f"What is {number}?", "choices": choices},
-            "answerKey": labels[number % 3],
-        }
-        lines.append(json.dumps(row))
-    path = tmp_path / "arc.jsonl"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-@pytest.fixture
-def pubmedqa(tmp_path: Path) -> Path:
-    """Papers in PubMedQA's form, and which of them are tested."""
-    rows = {
-        str(number): {
-            "QUESTION": f"Does {number} work?",
-            "CONTEXTS": [f"We tried {number}. " * 30],
-            "LONG_ANSWER": f"It seems that {number} works.",
-            "final_decision": ("yes", "no", "maybe")[number % 3],
-        }
-        for number in range(30)
-    }
-    (tmp_path / "ori_pqal.json").write_text(json.dumps(rows))
-    tested = {key: row["final_decision"] for key, row in rows.items() if int(key) < 9}
-    (tmp_path / "test_ground_truth.json").write_text(json.dumps(tested))
-    return tmp_path / "ori_pqal.json"
-
-
-def test_a_ledger_of_what_was_gained_and_forgotten(
-    tmp_path: Path, small_decoder: Path, pubmedqa: Path, arc: Path
-) -> None:
+def test_a_ledger_of_what_was_gained_and_forgotten(tmp_path: Path, small_decoder: Path) -> None:
+    pubmedqa, arc = write_pubmedqa(tmp_path), write_arc(tmp_path / "arc.jsonl")
     recipe: dict[str, Any] = {
         "name": "ledger",
         "task": {"kind": "pubmedqa", "test": str(pubmedqa), "target": "label-first"},
@@ -84,9 +48,8 @@ def test_a_ledger_of_what_was_gained_and_forgotten(
     assert again == scores["arc_challenge"]["acc_norm"]["value"]
 
 
-def test_an_encoder_gets_a_classification_head(
-    tmp_path: Path, small_encoder: Path, pubmedqa: Path
-) -> None:
+def test_an_encoder_gets_a_classification_head(tmp_path: Path, small_encoder: Path) -> None:
+    pubmedqa = write_pubmedqa(tmp_path)
     recipe: dict[str, Any] = {
         "name": "classes",
         "task": {"kind": "pubmedqa", "test": str(pubmedqa)},
@@ -107,7 +70,8 @@ def test_an_encoder_gets_a_classification_head(
     assert "does not go with a classification head" in " ".join(refused.stderr.split())
 
 
-def test_mistakes_are_told(tmp_path: Path, small_decoder: Path, arc: Path) -> None:
+def test_mistakes_are_told(tmp_path: Path, small_decoder: Path) -> None:
+    arc = write_arc(tmp_path / "arc.jsonl")
     unknown = tunelab("evaluate", small_decoder, "--task", "hellaswgg")
     assert unknown.returncode == 2
     assert "Did you mean 'hellaswag'" in unknown.stderr

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
+from tests.choices import small_tasks
 from tests.endpoint.scripted import scripted
 
 from tunelab.recipe import Api, Recipe, Task, Tuning, expand, labels, read_recipe, trials, validate
@@ -94,12 +95,15 @@ def test_no_setting_is_dead(
         model = {"endpoint": script.url, "name": "m", "api": prices}
         runs += expand(validate(written | {"model": model}, source="test"))
         do(runs, tmp_path)
+    chosen = {"model": {"path": str(small_decoder), "max_length": 400}, "tuning": {"kind": "lora"}}
+    tasks = small_tasks(tmp_path / "tasks").values()
+    do([validate(chosen | {"task": task}, source="test") for task in tasks], tmp_path / "chosen")
 
     declared = {
         (owner.__name__, name)
         for owner in settings_classes()
         for name in owner.model_fields
-        if not (name == "kind" and owner is not Task)  # it chose the class when it was read
+        if name != "kind"  # it chose the class when it was read
     }
     assert declared - reads - READ_BY_THE_EXPERIMENT == set()
 
