@@ -150,9 +150,22 @@ def test_the_pareto_set_holds_what_nothing_beats_at_its_price() -> None:
         option("head", 10.0, seconds=(10,)),
     ]
     assert [each.label for each in pareto(options, "time")] == ["full", "lora", "head"]
-    ladder = told(recommend(field(*options)), "If training time is limited")
-    assert ladder.startswith("head from 10.0 s (10.0 F1), lora from 50.0 s (65.0 F1) and full")
-    assert ladder.endswith("No other method scores higher for less.")
+
+
+def test_what_more_money_buys_is_told_as_far_as_it_is_shown() -> None:
+    options = [
+        option("full", 66.0, seconds=(100,)),
+        option("lora", 65.0, seconds=(50,)),
+        option("slow", 64.0, seconds=(60,)),
+        option("head", 10.0, seconds=(10,)),
+    ]
+    assert told(recommend(field(*options)), "If training time is limited") == (
+        "head from 10.0 s (10.0 F1) and lora from 50.0 s (65.0 F1). More training time is not "
+        "shown to buy more."
+    )
+    assert told(recommend(field(*options[::3])), "If training time is limited") == (
+        "head from 10.0 s (10.0 F1) and full from 1 min 40 s (66.0 F1)."
+    )
 
 
 def axis(*places: tuple[str, str, int | None]) -> Axis:

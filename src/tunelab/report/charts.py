@@ -131,7 +131,7 @@ def risk_chart(
         label: f"{label} (area {np.mean([seed.area for seed in seeds]):.3f})"
         for label, seeds in curves.items()
     }
-    right = 16 + max(text_width(text) for text in areas.values())
+    right = 16 + max(text_width(label) for label in areas)
     across = Scale(0, 1, LEFT, WIDTH - right)
     means = {
         label: np.mean([seed.risk for seed in seeds], axis=0) for label, seeds in curves.items()
@@ -150,7 +150,7 @@ def risk_chart(
         shown = np.unique(np.linspace(0, len(risk) - 1, _MOST_POINTS).astype(int))
         points = [(across.at(float(coverage[i])), up.at(float(risk[i]))) for i in shown]
         picture.marks.append(path(points, f"curve {style}"))
-        ends.append((areas[label], *points[-1], style))
+        ends.append((label, *points[-1], style))
     picture.at_the_end(ends)
     return picture.svg(standalone=standalone)
 

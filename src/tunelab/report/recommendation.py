@@ -176,7 +176,7 @@ def _cheapest(field: Field) -> list[Advice]:
             continue
         least, most = known[0], known[-1]
         alike = [o for o in known[1:] if min(o.costs[name]) <= max(least.costs[name])]
-        if len(alike) == len(known) - 1:
+        if len(alike) > len(known) // 2 or len(alike) == len(known) - 1:
             alike_in.append(f"{COSTS[name].name} ({_span(least, most, name)})")
         else:
             decided.append(_least(known, alike, name))
@@ -248,24 +248,35 @@ def _nothing_fits(field: Field, limits: Limits) -> str:
 
 
 def _ladders(field: Field, names: Sequence[CostName]) -> list[Advice]:
-    """Cost by cost, the least one that each better score needs: the Pareto set in words."""
+    """Cost by cost, what is worth paying for: each step up is shown to score higher."""
     advice: list[Advice] = []
     for name in names:
-        steps = pareto(field.options, name)[::-1]
-        if len(steps) < 2:
+        known = _by_need(field.options, name)
+        steps: list[Option] = []
+        for option in known:
+            if not steps or field.beats(option, steps[-1]):
+                steps.append(option)
+        if len(known) < 2 or len({max(option.costs[name]) for option in known}) < 2:
             continue
-        show = COSTS[name].show
-        parts: list[str] = []
-        for step, below in zip(steps, [None, *steps], strict=False):
-            alike = below is not None and not field.beats(step, below)
-            remark = f", not separable from {below.label}" if below and alike else ""
-            score = scored(step.value, unit=field.metric)
-            parts.append(f"{step.label} from {show(max(step.costs[name]))} ({score}{remark})")
-        complete = len(steps) == sum(bool(option.costs[name]) for option in field.options)
-        rest = "" if complete else " No other method scores higher for less."
-        topic = f"If {COSTS[name].name} is limited"
-        advice.append(Advice(topic, f"{listed(parts)}.{rest}", _runs(steps)))
+        show, called = COSTS[name].show, COSTS[name].name
+        parts = [
+            f"{step.label} from {show(max(step.costs[name]))} "
+            f"({scored(step.value, unit=field.metric)})"
+            for step in steps
+        ]
+        rest = "" if len(steps) == len(known) else f" More {called} is not shown to buy more."
+        if rest and steps[-1] is not known[-1] and steps[-1] is field.options[0]:
+            rest = " No other method scores higher."
+        elif rest and steps[-1] is known[-1]:
+            rest = " No other method is shown to be better for less."
+        advice.append(Advice(f"If {called} is limited", f"{listed(parts)}.{rest}", _runs(steps)))
     return advice
+
+
+def _by_need(options: Sequence[Option], name: CostName) -> list[Option]:
+    """Those whose runs tell the cost, by what all their runs need; of equals the better first."""
+    known = [option for option in options if option.costs[name]]
+    return sorted(known, key=lambda option: (max(option.costs[name]), -option.value))
 
 
 def pareto(options: Sequence[Option], name: CostName) -> list[Option]:

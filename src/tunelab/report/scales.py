@@ -22,6 +22,7 @@ class Quantity:
 
     name: str
     steps: tuple[float, ...]
+    """Distances between ticks; also the ticks of a logarithmic scale."""
     show: Callable[[float], str]
 
 
@@ -47,13 +48,14 @@ class Scale:
 
 
 def cost_scale(values: Sequence[float], start: float, end: float) -> Scale:
-    """From zero if the values are alike, else logarithmic from a little below the smallest."""
+    """Linear if the values are alike, from zero unless they are far from it; else logarithmic."""
     above = [value for value in values if value > 0]
     if not above:
         return Scale(0, 1, start, end)
     if max(above) > _WIDE * min(above) or len(above) < len(values):
         return Scale(min(above) / 1.6, max(above) * 1.6, start, end, logarithmic=True)
-    return Scale(0, 1.12 * max(above), start, end)
+    low = 2 * min(above) - max(above)  # as much room below the values as they take
+    return Scale(low if low > 0.2 * max(above) else 0, 1.08 * max(above), start, end)
 
 
 def score_scale(values: Sequence[float], start: float, end: float) -> Scale:
@@ -78,8 +80,7 @@ def ticks(scale: Scale, quantity: Quantity) -> list[float]:
 def _log_ticks(scale: Scale, quantity: Quantity) -> list[float]:
     kept: list[float] = []
     inside = [step for step in quantity.steps if scale.low <= step <= scale.high]
-    apart = max(1, math.ceil(len(inside) / _MOST_TICKS))
-    for value in inside[:: 3 if apart in (2, 3) else apart]:  # of 1, 2, 5, 10 keeps 1 and 10
+    for value in inside[:: max(1, math.ceil(len(inside) / _MOST_TICKS))]:
         if not kept or abs(scale.at(value) - scale.at(kept[-1])) >= _BETWEEN:
             kept.append(value)
     return kept
@@ -104,7 +105,7 @@ def _tick_size(quantity: float) -> str:
 
 
 _TIMES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 86400)
-_SIZES = tuple(n * 1024.0**p for p in range(5) for n in (1, 2, 5, 10, 20, 50, 100, 200, 500))
+_SIZES = tuple(2.0**power for power in range(50))
 
 NUMBER = Quantity("", _decades(-3, 9), "{:g}".format)
 SECONDS = Quantity("training time", (*_decades(-2, 0), *_TIMES), _tick_time)

@@ -6,9 +6,13 @@ and that are not there are part of the study too, and so are runs whose files ar
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +39,9 @@ from tunelab.records import Manifest, OrderShard, Prediction, RunDirectory, Stat
 from tunelab.records.looks import Looks, read_looks
 
 _ROUNDING = 1e-9
+
+_RUNS_A_PROCESS = 8
+"""So many are worth a process of their own."""
 
 _DIRECTORY = re.compile(r"(?P<label>.+)-seed(?P<seed>\d+)-(?P<digest>[0-9a-f]{8})")
 """What a damaged run's name tells of it."""
@@ -149,7 +156,7 @@ def read_study(directory: Path) -> Study:
     if not (directory / "runs").is_dir():
         found = [read_run(place) for place in places]
         return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
-    found = _with_shared_items([_read_or_damaged(place) for place in places])
+    found = _with_shared_items(_read_all(places))
     recipe = read_written(directory / "recipe.yaml")
     looks = read_looks(directory)
     wanted = asked_for(recipe, looks)
@@ -219,16 +226,24 @@ def _with_shared_items(runs: Sequence[Run]) -> list[Run]:
     return [replace(run, items=kept.setdefault(run.items, run.items)) for run in runs]
 
 
+def _read_all(places: Sequence[RunDirectory]) -> list[Run]:
+    """All runs, in their order; many of them with all cores, where processes start at once."""
+    workers = min(os.cpu_count() or 1, len(places) // _RUNS_A_PROCESS)
+    if workers < 2 or sys.platform != "linux":
+        return [_read_or_damaged(place) for place in places]
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        return list(pool.map(_read_or_damaged, places))
+
+
 def _read_or_damaged(place: RunDirectory) -> Run:
     """A run, or what the name of its directory tells of it and why no more is known."""
     try:
         return read_run(place)
     except RecordError as error:
         told = _DIRECTORY.fullmatch(place.path.name)
-        if told is None:
-            raise
-        manifest = Manifest(label=told["label"], digest=told["digest"], status="failed")
-        recipe = Recipe(seed=int(told["seed"]))
+        label, seed, known_as = told.groups() if told else (place.path.name, "0", "")
+        manifest = Manifest(label=label, digest=known_as, status="failed")
+        recipe = Recipe(seed=int(seed))
         return Run(place, recipe, manifest, None, None, damage=str(error))
 
 

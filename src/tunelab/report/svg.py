@@ -94,8 +94,10 @@ class Picture:
         self.marks.append(
             tag("path", {"d": f"M{LEFT:.1f},{bottom:.1f}H{right:.1f}", "class": "edge"})
         )
-        self.marks.append(label(across_name, right, bottom + 35, "name", "end"))
-        self.marks.append(label(up_name, LEFT - 38, TOP - 2, "name"))
+        below = {"x": right, "y": bottom + 35, "class": "name", "text-anchor": "end"}
+        above = {"x": LEFT - 38, "y": TOP - 2, "class": "name"}
+        self.marks.append(tag("text", below, visible(across_name)))
+        self.marks.append(tag("text", above, visible(up_name)))
 
     def beside(
         self, text: str, at: tuple[float, float], reach: tuple[float, float], style: str
@@ -132,10 +134,18 @@ class Picture:
 
     def at_the_end(self, ends: Sequence[tuple[str, float, float, str]]) -> None:
         """Labels right of where lines end, each as near to its height as can be."""
-        previous = TOP - LINE
-        for text, x, y, style in sorted(ends, key=lambda end: end[2]):
-            previous = max(y + 4, previous + LINE)
-            self.marks.append(label(text, x + 7, previous, f"label {style}"))
+        ordered = sorted(ends, key=lambda end: end[2])
+        heights: list[float] = []
+        for _, _, y, _ in ordered:
+            heights.append(max(y + 4, heights[-1] + LINE if heights else y + 4))
+        lowest = self.height - BOTTOM + LINE
+        for back in range(
+            len(heights) - 1, -1, -1
+        ):  # what was pushed below the frame goes up again
+            lowest -= LINE
+            heights[back] = lowest = min(heights[back], lowest)
+        for (text, x, _, style), height in zip(ordered, heights, strict=True):
+            self.marks.append(label(text, x + 7, height, f"label {style}"))
 
     def svg(self, *, standalone: bool = False) -> Markup:
         """The whole picture."""
