@@ -12,7 +12,7 @@ from tests.report.studies import RECIPE, Writer, predictions, three_methods
 
 from tunelab.cli import main
 from tunelab.errors import UsageError
-from tunelab.report import compare_runs
+from tunelab.report import compare_runs, study, write_report
 
 BLOCKED = """
 import sys
@@ -24,29 +24,29 @@ main(sys.argv[1:])
 
 
 def test_nothing_of_training_is_needed(tmp_path: Path) -> None:
-    study = three_methods(tmp_path / "out")
-    full, lora = (str(next((study / "runs").glob(f"{n}-seed0*"))) for n in ("full", "lora-r8"))
+    directory = three_methods(tmp_path / "out")
+    full, lora = (str(next((directory / "runs").glob(f"{n}-seed0*"))) for n in ("full", "lora-r8"))
     data = tmp_path / "dev.json"
     answer = {"text": "right", "answer_start": 0}
     asked = [{"id": f"q{n:03}", "question": "?", "answers": [answer]} for n in range(64)]
     document = {"data": [{"title": "a", "paragraphs": [{"context": "right", "qas": asked}]}]}
     data.write_text(json.dumps(document))
     score = ["score", "squad", "--data", str(data), "--predictions", f"{full}/predictions.jsonl"]
-    for command in (["report", str(study)], ["compare", full, lora], score):
+    for command in (["report", str(directory)], ["compare", full, lora], score):
         told = subprocess.run(
             [sys.executable, "-c", BLOCKED, *command], capture_output=True, text=True, check=False
         )
         assert told.returncode == 0, told.stderr
-    assert (study / "report.html").exists()
+    assert (directory / "report.html").exists()
 
 
 def test_limits_are_asked_for_with_their_units(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = three_methods(tmp_path / "out")
+    directory = three_methods(tmp_path / "out")
     limits = ["--max-memory", "2.5 MiB", "--max-seconds", "61", "--max-size", "50MB"]
     with pytest.raises(SystemExit) as stopped:
-        main(["report", str(study), *limits, "--json"])
+        main(["report", str(directory), *limits, "--json"])
     assert stopped.value.code == 0
     advice = {
         each["topic"]: each["sentence"]
@@ -111,3 +111,25 @@ def test_other_conventions_are_refused_even_on_shared_items(tmp_path: Path) -> N
         compare_runs([one.path, two.path])
     with pytest.raises(UsageError, match=r"full was scored as squad, lora-r8 as squad_v2"):
         compare_runs([one.path, two.path], intersection=True)
+
+
+def test_many_runs_are_read_by_several_processes_to_the_same_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = {"tuning": [{"kind": "full"}, {"kind": "head"}], "seed": list(range(4))}
+    writer = Writer(tmp_path / "out", RECIPE | {"grid": grid})
+    for seed in range(4):
+        writer.write("full", seed, predictions([n % 5 > seed for n in range(32)]))
+        writer.write("head", seed, predictions([n % 7 == seed for n in range(32)]))
+    written = writer.out / "runs"
+    torn = next(written.glob("head-seed3-*")) / "predictions.jsonl"
+    torn.write_bytes(torn.read_bytes()[:-3])
+    (written / "strange").mkdir()
+    (written / "strange" / "manifest.json").write_text("{")
+    write_report(writer.out)
+    alone = (writer.out / "report.html").read_bytes()
+    monkeypatch.setattr(study, "_RUNS_A_PROCESS", 2)
+    report = write_report(writer.out)
+    assert (writer.out / "report.html").read_bytes() == alone
+    assert [len(row.method.finished) for row in report.rows] == [4, 3]
+    assert report.study.left_out == 1

@@ -14,6 +14,8 @@ from tunelab.errors import TunelabError
 from tunelab.recipe import SquadTask, Task, expand_variables
 from tunelab.report.study import Items
 
+_AGAIN = "Make the test data readable here and run `tunelab report` again."
+
 
 @dataclass(frozen=True, slots=True)
 class Questions:
@@ -30,14 +32,14 @@ def read_questions(task: Task, items: Items) -> Questions:
     try:
         away = [name for name in task.test if not _is_here(name)]
         if away:
-            return Questions({}, f"{', '.join(away)} cannot be read on this machine.")
+            return Questions({}, f"{', '.join(away)} cannot be read on this machine. {_AGAIN}")
         found = load_sources(task.test, part="test", version=task.version)
     except TunelabError as error:
-        return Questions({}, error.problem)
+        return Questions({}, f"{error.problem} {_AGAIN}")
     wanted = dict(zip(items.ids, zip(items.groups, items.gold, strict=True), strict=True))
     texts = {e.id: e for e in found if wanted.get(e.id) == (e.group, e.gold)}
     if not texts:
-        return Questions({}, f"{', '.join(task.test)} holds other questions now.")
+        return Questions({}, f"{', '.join(task.test)} holds other questions now. {_AGAIN}")
     return Questions(texts)
 
 
