@@ -100,7 +100,7 @@ def _tick_time(seconds: float) -> str:
 def _tick_size(quantity: float) -> str:
     for unit, length in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if quantity >= length:
-            return f"{quantity / length:g} {unit}"
+            return f"{quantity / length:.3g} {unit}"
     return f"{quantity:g} B"
 
 
