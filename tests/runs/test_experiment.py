@@ -23,6 +23,7 @@ from tunelab.records import (
 )
 from tunelab.runs.experiment import run_experiment
 from tunelab.runs.process import Workers
+from tunelab.runs.sharing import NOTHING_SHARED, Shared
 
 PATH = "training.learning_rate"
 TOO_HIGH = 1.0
@@ -37,7 +38,17 @@ class Untrained(Workers):
     def __init__(self) -> None:
         self.started: list[Recipe] = []
 
-    def run(self, recipe: Recipe, label: str, directory: RunDirectory, *, quiet: bool) -> Manifest:
+    def run(
+        self,
+        recipe: Recipe,
+        label: str,
+        directory: RunDirectory,
+        *,
+        quiet: bool,
+        shared: Shared = NOTHING_SHARED,
+    ) -> Manifest:
+        assert shared.data is not None
+        assert len(shared.data.train) == min(recipe.task.train_limit or 54, 54)
         self.started.append(recipe)
         diverged = setting(recipe, PATH) >= TOO_HIGH
         write_atomically(directory.steps, "")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from tests.command import ONE_THREAD, tunelab
+from tests.runs.outcome import outcome
 
 from tunelab.recipe import Recipe, read_recipe
-from tunelab.records import Manifest, RunDirectory, find_runs
+from tunelab.records import Manifest, find_runs
 
 
 def manifests(out: Path) -> dict[str, Manifest]:
@@ -52,24 +53,6 @@ def test_a_grid_is_trained_scored_and_tabled(small_recipe: Path, tmp_path: Path)
     assert {d.path: d.manifest.stat().st_mtime_ns for d in find_runs(out)} == before
 
 
-def result(directory: RunDirectory) -> dict[str, object]:
-    """All that a run leaves but times."""
-    steps = [
-        step.model_dump(exclude={"seconds", "peak_memory_bytes"}) for step in directory.read_steps()
-    ]
-    weights = [
-        file
-        for folder in (directory.adapter, directory.model)
-        for file in folder.glob("*.safetensors")
-    ]
-    return {
-        "steps": steps,
-        "predictions": directory.predictions.read_bytes(),
-        "scores": directory.scores.read_bytes(),
-        "weights": [file.read_bytes() for file in weights],
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
@@ -100,7 +83,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
     assert tunelab("run", small_recipe, *settings, "--out", cut, "--quiet").returncode == 0
     (finished,) = find_runs(cut)
     (uninterrupted,) = find_runs(whole)
-    assert result(finished) == result(uninterrupted)
+    assert outcome(finished) == outcome(uninterrupted)
 
 
 def wait_for_steps(out: Path, *, at_least: int) -> None:

@@ -16,7 +16,8 @@ from tunelab.evaluation.predict import predict, span_logits
 from tunelab.models.encoder import load_encoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.passes import Pass, pad_pass
-from tunelab.prompts.windows import encode_windows
+from tunelab.prompts.shared import shared_windows
+from tunelab.prompts.windows import Window, encode_windows
 from tunelab.recipe import Evaluation, Recipe
 from tunelab.records import Prediction, Proof
 from tunelab.runs.progress import Display
@@ -26,8 +27,8 @@ from tunelab.tuning.parity import Logits
 
 TOKENS_PER_PASS = 4096
 """Without gradients a pass may be larger than in training."""
-PROBED = 8
-"""Windows that models are compared on."""
+PROBED = 2
+"""Windows that models are compared on: every weight takes part in each."""
 
 
 class EncoderFamily:
@@ -41,12 +42,14 @@ class EncoderFamily:
         accelerator: Accelerator,
         display: Display,
         stored: Path | None = None,
+        tokens: Path | None = None,
     ) -> None:
         self.notes: list[str] = []
         self.proofs: list[Proof] = []
         self._recipe = recipe
         self._accelerator = accelerator
         self._display = display
+        self._tokens = tokens
         encoder = load_encoder(recipe.model, seed=recipe.seed)
         self.tokenizer = encoder.tokenizer
         self._pad_id = encoder.pad_id
@@ -78,7 +81,7 @@ class EncoderFamily:
         return SpanObjective(
             self.tuned,
             examples,
-            encode_windows(examples, self.tokenizer, self._recipe.model),
+            self._windows(examples),
             self._recipe.training,
             accelerator=self._accelerator,
             pad_id=self._pad_id,
@@ -86,7 +89,7 @@ class EncoderFamily:
 
     def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
         """The best span of each example, over its windows."""
-        windows = encode_windows(examples, self.tokenizer, self._recipe.model)
+        windows = self._windows(examples)
         self.tuned.model.eval()
         with self._display.phase(name, len(windows)) as advance:
             return predict(
@@ -121,6 +124,9 @@ class EncoderFamily:
         loaded = load_encoder(self._recipe.model, seed=self._recipe.seed).model
         torch.nn.Module.to(loaded, self._accelerator.device)
         return loaded
+
+    def _windows(self, examples: Sequence[Example]) -> list[Window]:
+        return shared_windows(examples, self.tokenizer, self._recipe.model, folder=self._tokens)
 
     def _span_logits(self, rows: Pass) -> torch.Tensor:
         with self._accelerator.autocast():

@@ -48,6 +48,7 @@ from tunelab.runs.process import LESS_MEMORY
 from tunelab.runs.progress import Display
 from tunelab.runs.remote import RemoteFamily
 from tunelab.runs.remote_checks import estimated_price
+from tunelab.runs.sharing import NOTHING_SHARED, Shared
 from tunelab.runs.tracking import Mirror
 from tunelab.training.loop import Hooks, Outcome, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
@@ -63,13 +64,14 @@ def execute(
     *,
     quiet: bool,
     stop: Callable[[], bool],
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Do a run, or what an interrupted one left to do.
 
     What can go wrong in a run is not raised: it becomes the status of its manifest, with a
     message, so that the other runs of a grid go on and the table shows it.
     """
-    run = _Run(recipe, label, directory, quiet=quiet, stop=stop)
+    run = _Run(recipe, label, directory, quiet=quiet, stop=stop, shared=shared)
     try:
         run.do()
     except Exception as error:  # noqa: BLE001 - every run ends with a status
@@ -104,8 +106,10 @@ class _Run:
         *,
         quiet: bool,
         stop: Callable[[], bool],
+        shared: Shared,
     ) -> None:
         self.recipe = recipe
+        self.shared = shared
         self.directory = directory
         self.stop = stop
         self.memory = MemoryMeter()
@@ -131,7 +135,7 @@ class _Run:
         remove_leftovers(self.directory.path)
         match recipe.task:
             case SquadTask():
-                data = load_squad(recipe.task)
+                data = self.shared.data or load_squad(recipe.task)
                 work = self._tune if recipe.model.endpoint is None else self._ask
                 self._begin(data)
                 work(data)
@@ -176,6 +180,7 @@ class _Run:
             total_steps=per_epoch * recipe.training.epochs,
             accelerator=accelerator,
             display=self.answering_display,
+            tokens=self.shared.tokens,
         )
         self.note(model=family.identity())
         answering = Answering(recipe, family)

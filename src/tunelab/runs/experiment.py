@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
-from tunelab.data import load_choices, load_squad
+from tunelab.data import TaskData, load_choices, load_squad
 from tunelab.errors import RecipeError, RecordError, VersionError
 from tunelab.evaluation.measure import task_name
 from tunelab.models.checkpoint import resolve_checkpoint
@@ -33,6 +34,7 @@ from tunelab.runs.process import Workers
 from tunelab.runs.progress import Display
 from tunelab.runs.remote_checks import check_remote
 from tunelab.runs.search import Found, search
+from tunelab.runs.sharing import Shared
 from tunelab.runs.tracking import check_trackers
 from tunelab.runs.until import UntilSeparable
 from tunelab.tuning import check_tuning
@@ -41,6 +43,10 @@ _SECONDS_FOR_A_PREDECESSOR = 5.0
 """One that was just killed needs a moment to let go of the directory."""
 SEARCH = "search"
 """Trials lie in DIR/search/runs/, apart from the runs that are reported."""
+TOKENS = "tokens"
+"""Tokenised examples that runs share, until all of them are done."""
+_TASKS_HELD = 4
+"""A grid may ask for more, such as limits of the training questions; they take memory."""
 
 
 def run_experiment(
@@ -61,13 +67,17 @@ def run_experiment(
             directory is in use, a record is of a later version, or the user interrupted.
     """
     runs = expand(recipe)
-    check(runs)
+    load = lru_cache(maxsize=_TASKS_HELD)(load_task)
+    check(runs, load=load)
     display = Display(recipe.name, quiet=quiet)
     workers = workers or Workers()
 
     def do(item: Planned) -> Manifest:
         finished = _finished(item.directory, display)
-        return finished or workers.run(item.recipe, item.label, item.directory, quiet=quiet)
+        if finished is not None:
+            return finished
+        shared = Shared(load(item.recipe.task), out / TOKENS)
+        return workers.run(item.recipe, item.label, item.directory, quiet=quiet, shared=shared)
 
     with hold(out, patience=_SECONDS_FOR_A_PREDECESSOR):
         write_atomically(out / "recipe.yaml", dump(recipe))
@@ -98,14 +108,16 @@ def run_experiment(
                     manifest = do(item)
                 manifests.append(_noted(item, manifest, result))
             todo = until.more() if until is not None else []
+        if all(manifest.status == "ok" for manifest in manifests):
+            shutil.rmtree(out / TOKENS, ignore_errors=True)
     return manifests
 
 
-def check(runs: Sequence[Recipe]) -> None:
+def check(runs: Sequence[Recipe], *, load: Callable[[SquadTask], TaskData] = load_squad) -> None:
     """Refuse what cannot work before anything is started."""
     for task, trains in {(run.task, not isinstance(run.tuning, NoTuning)) for run in runs}:
         if isinstance(task, SquadTask):
-            load_squad(task)
+            load(task)
         else:
             load_choices(task, training=trains)
     for run in runs:

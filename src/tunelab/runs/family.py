@@ -186,12 +186,14 @@ def load_family(
     accelerator: Accelerator,
     display: Display,
     stored: Path | None = None,
+    tokens: Path | None = None,
 ) -> DecoderFamily | EncoderFamily:
     """Load the recipe's model and make it ready to be tuned.
 
     Args:
         train: the training examples, which the worked examples of a prompt are taken from.
         stored: what a finished run stored; the model is then as that run left it, and only answers.
+        tokens: where an encoder's windows lie, or are left for the next run of a grid.
     """
     match reading_direction(recipe.model):
         case "both ways":
@@ -201,6 +203,7 @@ def load_family(
                 accelerator=accelerator,
                 display=display,
                 stored=stored,
+                tokens=tokens,
             )
         case "left to right":
             return DecoderFamily(

@@ -20,10 +20,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from tunelab.errors import Interrupted, RecordError
+from tunelab.errors import Interrupted, RecordError, StorageError
 from tunelab.recipe import Recipe, digest, dump
 from tunelab.records import Manifest, RunDirectory, write_atomically
 from tunelab.runs.lock import hold
+from tunelab.runs.sharing import NOTHING_SHARED, Shared
 from tunelab.runs.stopping import SIGNALS
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
@@ -54,14 +55,24 @@ class Workers:
         )
         self._context.set_forkserver_preload(_PRELOADED)
 
-    def run(self, recipe: Recipe, label: str, directory: RunDirectory, *, quiet: bool) -> Manifest:
+    def run(
+        self,
+        recipe: Recipe,
+        label: str,
+        directory: RunDirectory,
+        *,
+        quiet: bool,
+        shared: Shared = NOTHING_SHARED,
+    ) -> Manifest:
         """Execute a run and return its manifest, however it ended.
 
         Raises:
             Interrupted: this process was asked to stop; the run has written a checkpoint.
         """
         process = self._context.Process(
-            target=_child, args=(recipe, label, directory.path, quiet), name=directory.path.name
+            target=_child,
+            args=(recipe, label, directory.path, quiet, shared),
+            name=directory.path.name,
         )
         interrupted = _wait(process)
         manifest = _settle(
@@ -105,7 +116,7 @@ def _tell(process: BaseProcess, received: list[int]) -> None:
             os.kill(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
 
 
-def _child(recipe: Recipe, label: str, path: Path, quiet: bool) -> None:
+def _child(recipe: Recipe, label: str, path: Path, quiet: bool, shared: Shared) -> None:
     from tunelab.runs.execute import execute
 
     _keep_freed_memory()
@@ -113,8 +124,8 @@ def _child(recipe: Recipe, label: str, path: Path, quiet: bool) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hands it on as SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    with hold(path, patience=_SECONDS_FOR_A_PREDECESSOR):
-        execute(recipe, label, RunDirectory(path), quiet=quiet, stop=stop.is_set)
+    with suppress(StorageError), hold(path, patience=_SECONDS_FOR_A_PREDECESSOR):
+        execute(recipe, label, RunDirectory(path), quiet=quiet, stop=stop.is_set, shared=shared)
 
 
 def _keep_freed_memory() -> None:
