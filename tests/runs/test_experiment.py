@@ -48,7 +48,7 @@ class Untrained(Workers):
         shared: Shared = NOTHING_SHARED,
     ) -> Manifest:
         assert shared.data is not None
-        assert len(shared.data.train) == min(recipe.task.train_limit or 54, 54)
+        assert len(shared.data.train) == (recipe.task.train_limit or 57)
         self.started.append(recipe)
         diverged = setting(recipe, PATH) >= TOO_HIGH
         write_atomically(directory.steps, "")
