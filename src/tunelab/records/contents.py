@@ -54,6 +54,8 @@ class Cost(Record):
     """Size of adapter/ or model/."""
     tokens_per_second: float | None
     """Real (not padding) tokens trained on per second of training; None if nothing was trained."""
+    seconds_overhead: float | None = None
+    """Wall-clock seconds of all else: loading, tokenising, saving, proving. None where resumed."""
     energy_joules: float | None = None
     """None too where the run was resumed: the counters of the sessions before are gone."""
     price: float | None = None

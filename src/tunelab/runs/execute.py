@@ -112,6 +112,7 @@ class _Run:
         self.shared = shared
         self.directory = directory
         self.stop = stop
+        self.began = time.perf_counter()
         self.memory = MemoryMeter()
         self.energy = EnergyMeter()
         self.display = Display(directory.path.name, quiet=quiet)
@@ -383,6 +384,8 @@ class _Run:
         peaks = [step.peak_memory_bytes for step in steps if step.peak_memory_bytes is not None]
         training = sum(step.seconds for step in steps)
         tokens = sum(step.tokens for step in steps)
+        resumed = trained is not None and trained.resumed
+        overhead = time.perf_counter() - self.began - training - evaluation
         hourly = self.recipe.price_per_hour
         return Cost(
             seconds_training=training,
@@ -392,7 +395,8 @@ class _Run:
             total_parameters=parameter_count(tuned.model),
             saved_bytes=sum(path.stat().st_size for path in self.directory.weights()),
             tokens_per_second=tokens / training if training else None,
-            energy_joules=None if trained and trained.resumed else self.energy.joules(),
+            seconds_overhead=None if resumed else overhead,
+            energy_joules=None if resumed else self.energy.joules(),
             price=hourly * (training + evaluation) / 3600 if hourly else None,
         )
 
