@@ -20,6 +20,7 @@ from benchmarks import (
     encoder_training,
     generation,
     lm_eval_speed,
+    overhead,
     reports,
     serving,
 )
@@ -102,6 +103,11 @@ def serve(asked: Asked) -> tuple[str, bool]:
     return serving.table(load), load.held
 
 
+def runs(_asked: Asked) -> tuple[str, bool]:
+    """What a further run of a grid takes besides training and answering."""
+    return overhead.table()
+
+
 PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "commands": commands,
     "reports": large_study,
@@ -110,6 +116,7 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "generation": answers,
     "lm-eval": lm_eval,
     "serve": serve,
+    "overhead": runs,
 }
 
 

@@ -36,7 +36,7 @@ from tunelab.records import RunDirectory
 from tunelab.runs.experiment import run_experiment
 from tunelab.runs.process import Workers
 
-SECONDS_BETWEEN_LOOKS = 0.02
+SECONDS_BETWEEN_LOOKS = 0.05
 CASES = (
     ("encoder", {"kind": "lora", "dropout": 0.1}),
     ("decoder", {"kind": "lora", "dropout": 0.1}),
