@@ -71,7 +71,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
     )
     wait_for_steps(cut, at_least=7)
     os.killpg(process.pid, number)
-    process.wait(60)
+    process.wait(600)
     if number != signal.SIGKILL:
         assert process.returncode == 130
     (stopped,) = find_runs(cut)
@@ -87,7 +87,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
 
 
 def wait_for_steps(out: Path, *, at_least: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while time.monotonic() < deadline:
         for path in out.glob("runs/*/steps.jsonl"):
             if path.read_text().count("\n") >= at_least:
