@@ -67,7 +67,7 @@ def run_experiment(
             directory is in use, a record is of a later version, or the user interrupted.
     """
     runs = expand(recipe)
-    load = lru_cache(maxsize=_TASKS_HELD)(load_task)
+    load = _loader()
     check(runs, load=load)
     display = Display(recipe.name, quiet=quiet)
     workers = workers or Workers()
@@ -142,6 +142,16 @@ def check(runs: Sequence[Recipe], *, load: Callable[[SquadTask], TaskData] = loa
                 check_family(started)
             check_tuning(started.tuning, started.model.quantize)
             check_installed(started.model.quantize)
+
+
+def _loader() -> Callable[[Task], TaskData]:
+    """Reads the data of each task once."""
+
+    @lru_cache(maxsize=_TASKS_HELD)
+    def load(task: str) -> TaskData:
+        return load_task(Task.model_validate_json(task))
+
+    return lambda task: load(task.model_dump_json())
 
 
 def _finished(directory: RunDirectory, display: Display) -> Manifest | None:
