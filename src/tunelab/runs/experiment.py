@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from tunelab.data import TaskData, load_choices, load_squad
+from tunelab.data import Example, TaskData, load_choices, load_squad
 from tunelab.errors import RecipeError, RecordError, VersionError
 from tunelab.evaluation.measure import task_name
 from tunelab.models.checkpoint import resolve_checkpoint
@@ -45,6 +45,7 @@ SEARCH = "search"
 """Trials lie in DIR/search/runs/, apart from the runs that are reported."""
 TOKENS = "tokens"
 """Tokenised examples that runs share, until all of them are done."""
+Load = Callable[[SquadTask], TaskData[Example]]
 _TASKS_HELD = 4
 """A grid may ask for more, such as limits of the training questions; they take memory."""
 
@@ -76,7 +77,8 @@ def run_experiment(
         finished = _finished(item.directory, display)
         if finished is not None:
             return finished
-        shared = Shared(load(item.recipe.task), out / TOKENS)
+        task = item.recipe.task
+        shared = Shared(load(task) if isinstance(task, SquadTask) else None, out / TOKENS)
         return workers.run(item.recipe, item.label, item.directory, quiet=quiet, shared=shared)
 
     with hold(out, patience=_SECONDS_FOR_A_PREDECESSOR):
@@ -113,7 +115,7 @@ def run_experiment(
     return manifests
 
 
-def check(runs: Sequence[Recipe], *, load: Callable[[SquadTask], TaskData] = load_squad) -> None:
+def check(runs: Sequence[Recipe], *, load: Load = load_squad) -> None:
     """Refuse what cannot work before anything is started."""
     for task, trains in {(run.task, not isinstance(run.tuning, NoTuning)) for run in runs}:
         if isinstance(task, SquadTask):
@@ -144,12 +146,12 @@ def check(runs: Sequence[Recipe], *, load: Callable[[SquadTask], TaskData] = loa
             check_installed(started.model.quantize)
 
 
-def _loader() -> Callable[[Task], TaskData]:
+def _loader() -> Load:
     """Reads the data of each task once."""
 
     @lru_cache(maxsize=_TASKS_HELD)
-    def load(task: str) -> TaskData:
-        return load_task(Task.model_validate_json(task))
+    def load(task: str) -> TaskData[Example]:
+        return load_squad(SquadTask.model_validate_json(task))
 
     return lambda task: load(task.model_dump_json())
 

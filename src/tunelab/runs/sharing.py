@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.data import TaskData
+from tunelab.data import Example, TaskData
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What a run is given; without it the run makes it for itself."""
 
-    data: TaskData | None = None
-    """The examples of its task."""
+    data: TaskData[Example] | None = None
+    """The examples of its task, where they are questions on paragraphs."""
     tokens: Path | None = None
     """Where tokenised examples lie, or are left for the next run."""
 
