@@ -211,6 +211,20 @@ def test_many_at_once_are_answered_as_each_alone(server: httpx.Client) -> None:
     assert [together[number] for number in range(8)] == alone
 
 
+def test_openais_own_client_understands_it(server: httpx.Client) -> None:
+    openai = pytest.importorskip("openai", reason="the package openai is not installed")
+    client = openai.OpenAI(base_url=str(server.base_url), api_key="none", max_retries=0)
+    [card] = client.models.list().data
+    settings = {"model": card.id, "messages": HELLO, "max_tokens": 8, "temperature": 0}
+    whole = client.chat.completions.create(**settings, logprobs=True, top_logprobs=2)
+    assert len(whole.choices[0].logprobs.content) == 8
+    stream = client.chat.completions.create(**settings, stream=True)
+    pieces = [piece.choices[0].delta.content or "" for piece in stream]
+    assert "".join(pieces) == whole.choices[0].message.content
+    with pytest.raises(openai.BadRequestError, match="max_tokens"):
+        client.chat.completions.create(**settings | {"max_tokens": -1})
+
+
 def test_an_encoder_says_that_it_cannot_talk(small_encoder: Path) -> None:
     with served(small_encoder) as url:
         found = httpx.post(f"{url}/chat/completions", json={"messages": HELLO})

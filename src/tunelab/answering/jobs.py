@@ -21,7 +21,9 @@ from tunelab.prompts.chat import Message
 from tunelab.recipe import Evaluation
 
 GATHERING_SECONDS = 0.004
-"""How long the first of several requests waits for the others."""
+"""How long the first of several requests waits for another; each one that comes is waited on."""
+GATHERINGS = 10
+"""But no more often than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +93,16 @@ class Desk:
         self._thread.join()
 
     def _attend(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            time.sleep(GATHERING_SECONDS)
-            group, last = [first], False
-            while not self._jobs.empty():
-                job = self._jobs.get()
-                if job is None:
-                    last = True
+        last = False
+        while not last and (first := self._jobs.get()) is not None:
+            group = [first]
+            for _ in range(GATHERINGS):
+                time.sleep(GATHERING_SECONDS)
+                came = [self._jobs.get() for _ in range(self._jobs.qsize())]
+                last = None in came
+                group += [job for job in came if job is not None]
+                if last or not came:
                     break
-                group.append(job)
             # from here on nobody can cancel a job, so that its future can be settled
             group = [job for job in group if job.future.set_running_or_notify_cancel()]
             try:
@@ -108,5 +111,3 @@ class Desk:
                 for job in group:
                     if not job.future.done():
                         job.future.set_exception(error)
-            if last:
-                return
