@@ -3,9 +3,10 @@
     python -m benchmarks.lm_eval_speed --data FOLDER [--row NAME ...] [--items N] [--layers N]
 
 Both load one model, a Llama with random weights and a vocabulary of 2,048, in float32, and answer
-the same requests of lm-eval's own tasks by turns, block by block. `hf` has the batch size that was the
-fastest of those tried on a part of the first block. Timed is what lm-eval calls, `loglikelihood`:
-tokenising and reading; building the requests is lm-eval's affair and not timed. Tokens that either
+the same requests of lm-eval's own tasks by turns, block by block. `hf` has the batch size that was
+the fastest of those tried on a part of the first block. Timed is what lm-eval calls,
+`loglikelihood`: tokenising and reading; building the requests is lm-eval's affair and not timed.
+Tokens that either
 side puts through its model are counted: their ratio is what sharing can give.
 
 Items are drawn at random from the whole data set (MMLU: 50 questions of each of 8 subjects). A row

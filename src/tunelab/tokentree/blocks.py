@@ -106,9 +106,9 @@ class block_attention(TorchFunctionMode):  # read as a context manager
     def __init__(self, sizes: Sequence[int], seen: Sequence[Tensor], *, keys: int) -> None:
         super().__init__()
         self.sizes = list(sizes)
-        self._shape = (sum(sizes), keys)
-        self._keys = list(seen)
-        self._gathered = torch.cat(self._keys)
+        self.shape = (sum(sizes), keys)
+        self.seen = list(seen)
+        self._gathered = torch.cat(self.seen)
         self._masks: dict[int, tuple[Tensor, list[Tensor]]] = {}
 
     def __torch_function__(
@@ -131,7 +131,7 @@ class block_attention(TorchFunctionMode):  # read as a context manager
         enable_gqa: bool = False,
     ) -> Tensor:
         shape = (query.shape[-2], key.shape[-2])
-        if attn_mask is None or shape != self._shape or len(self._keys) == 1:
+        if attn_mask is None or shape != self.shape or len(self.seen) == 1:
             return F.scaled_dot_product_attention(
                 query,
                 key,
@@ -142,7 +142,7 @@ class block_attention(TorchFunctionMode):  # read as a context manager
                 scale=scale,
                 enable_gqa=enable_gqa,
             )
-        keys = [len(keys) for keys in self._keys]
+        keys = [len(keys) for keys in self.seen]
         parts = zip(
             query.split(self.sizes, dim=-2),
             key.index_select(-2, self._gathered).split(keys, dim=-2),
@@ -164,8 +164,6 @@ class block_attention(TorchFunctionMode):  # read as a context manager
         """The blocks of a mask; all layers of a kind bring the same one."""
         if id(mask) not in self._masks:
             rows = mask.split(self.sizes, dim=-2)
-            pieces = [
-                row.index_select(-1, keys) for row, keys in zip(rows, self._keys, strict=True)
-            ]
+            pieces = [row.index_select(-1, keys) for row, keys in zip(rows, self.seen, strict=True)]
             self._masks[id(mask)] = (mask, pieces)
         return self._masks[id(mask)][1]

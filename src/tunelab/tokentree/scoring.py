@@ -11,7 +11,7 @@ What comes out is what the model gives each continuation alone, up to rounding.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from tunelab.tokentree.attention import Row, attention_masks, can_share
 from tunelab.tokentree.blocks import tree_attention
 from tunelab.tokentree.cache import GrowingCache
 from tunelab.tokentree.head import Head, evaluating, proven_head
+from tunelab.tokentree.kept import kept_attention
 from tunelab.tokentree.reading import last_hidden_states
 from tunelab.tokentree.stems import Continuation, Stem, plan_stems
 from tunelab.tokentree.tree import TokenTree, build_tree
@@ -146,8 +147,13 @@ class _Walk:
         masks = attention_masks(
             self._model, row.seen, queries, row.positions, dtype=self._model.dtype
         )
-        with tree_attention(row) if device.type == "cpu" else nullcontext():
+        with self._attention(row):
             return self._read_row(inputs | {"attention_mask": masks}, len(tree))
+
+    def _attention(self, row: Row) -> AbstractContextManager[object]:
+        if self._model.device.type != "cpu":
+            return nullcontext()
+        return kept_attention(row) if row.first else tree_attention(row)
 
     def _read_row(self, inputs: dict[str, Any], tokens: int) -> Tensor:
         output = self._model.base_model(**inputs, past_key_values=self._cache, use_cache=True)
