@@ -125,7 +125,16 @@ def test_a_decoder_says_what_its_base_and_its_new_tokens_are() -> None:
             "prompt": {"style": "chat-json", "reasoning_tokens": 3},
         }
     )
-    told = loading(recipe, base="tiny", points=False, adapter=True)
+    told = loading(recipe, base="tiny", head="text", adapter=True)
     assert 'AutoModelForCausalLM.from_pretrained(resolve_checkpoint("tiny"))' in told
     assert "base.resize_token_embeddings(max(len(tokenizer)" in told
     assert "trained on a base in nf4" in told
+
+
+def test_a_task_with_given_answers_is_evaluated_again() -> None:
+    recipe = Recipe.model_validate({"task": {"kind": "pubmedqa"}, "model": {"path": "tiny"}})
+    told = loading(recipe, base="tiny", head="text", adapter=False)
+    assert "tunelab evaluate .. --task pubmedqa" in told
+    told = loading(recipe, base="bert", head="classes", adapter=True)
+    assert "num_labels=3" in told
+    assert "tunelab evaluate" not in told  # which is for decoders

@@ -16,7 +16,7 @@ import yaml
 
 from tunelab.recipe import Recipe, read_written, tuning_label
 from tunelab.records import Cost, Manifest, RunDirectory, Score, write_atomically
-from tunelab.report.card_loading import code, loading
+from tunelab.report.card_loading import Head, code, loading
 from tunelab.report.figures import count, duration, rate, share, size
 
 FILE = "README.md"
@@ -49,7 +49,7 @@ def model_card(place: RunDirectory, folder: Path) -> str:
     sections = {
         "Scores": _scores(scores),
         "How to load it": loading(
-            recipe, base=shortened(recipe.model.path), points=_points(manifest), adapter=adapter
+            recipe, base=shortened(recipe.model.path), head=_head(manifest), adapter=adapter
         ),
         "What it was trained on": _bullets(_data(recipe, manifest)),
         "What was proven": _bullets(_proofs(manifest)),
@@ -66,7 +66,7 @@ def _front_matter(
 ) -> dict[str, Any]:
     """What the hub reads; of data sets only those that are on the hub."""
     task, figures = next(iter(scores.items()))
-    pipeline = "question-answering" if _points(manifest) else "text-generation"
+    pipeline = _PIPELINE[_head(manifest)]
     official = next(iter(figures.values())).convention  # what stands beside them has others
     told = {name: score for name, score in figures.items() if score.convention == official}
     dataset = {"name": ", ".join(map(shortened, recipe.task.test)), "type": task}
@@ -203,9 +203,20 @@ def _is_hub_id(name: str) -> bool:
     return len(parts) == 2 and plain and not name.endswith((".json", ".gz"))
 
 
-def _points(manifest: Manifest) -> bool:
-    """Whether the model points at spans of a context."""
-    return manifest.model.get("class", "").endswith("ForQuestionAnswering")
+def _head(manifest: Manifest) -> Head:
+    """What comes out of the model, told from its class."""
+    name = manifest.model.get("class", "")
+    if name.endswith("ForQuestionAnswering"):
+        return "spans"
+    return "classes" if name.endswith("ForSequenceClassification") else "text"
+
+
+_PIPELINE: dict[Head, str] = {
+    "spans": "question-answering",
+    "classes": "text-classification",
+    "text": "text-generation",
+}
+"""The hub's names."""
 
 
 def _bullets(lines: Sequence[str]) -> str:

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+from tunelab.metrics.pubmedqa import LABELS
 from tunelab.models.checkpoint import BUNDLED
-from tunelab.recipe import Recipe
+from tunelab.recipe import Recipe, SquadTask
+
+Head = Literal["spans", "classes", "text"]
+"""What comes out of a model: a span of the context, one of a few answers, or text."""
+
+AUTO: dict[Head, str] = {
+    "spans": "AutoModelForQuestionAnswering",
+    "classes": "AutoModelForSequenceClassification",
+    "text": "AutoModelForCausalLM",
+}
 
 
-def loading(recipe: Recipe, *, base: str, points: bool, adapter: bool) -> str:
+def loading(recipe: Recipe, *, base: str, head: Head, adapter: bool) -> str:
     """Code for PEFT or transformers, and for tunelab, to be run in the folder of the weights.
 
     Args:
         recipe: of the run.
         base: the name of the checkpoint that the run started from, as the card tells it.
-        points: whether the model points at spans of a context.
+        head: what comes out of the model.
         adapter: whether the weights are an adapter to `base`.
     """
-    usual = _adapter(recipe, base=base, points=points) if adapter else _whole(points=points)
+    usual = _adapter(recipe, base=base, head=head) if adapter else _whole(head)
     parts = [f"With {'PEFT' if adapter else 'transformers'}, in this folder:", code(usual)]
     if recipe.model.quantize != "none":
         parts.append(
             f"It was trained on a base in {recipe.model.quantize}; on the base as it is, loaded "
             "like this, its answers differ a little."
         )
-    return "\n\n".join([*parts, "With tunelab, as the run that scored:", code(_TUNELAB)])
+    if isinstance(recipe.task, SquadTask):
+        parts += ["With tunelab, as the run that scored:", code(_ASKED)]
+    elif head == "text":
+        again = f"tunelab evaluate .. --task {recipe.task.kind}"
+        parts += ["With tunelab, on the task again:", code([again], "sh")]
+    return "\n\n".join(parts)
 
 
 def code(lines: Sequence[str], language: str = "python") -> str:
@@ -32,12 +48,14 @@ def code(lines: Sequence[str], language: str = "python") -> str:
     return "\n".join([f"```{language}", *lines, "```"])
 
 
-def _adapter(recipe: Recipe, *, base: str, points: bool) -> list[str]:
-    auto, where = _auto_class(points=points), f'"{base}"'
+def _adapter(recipe: Recipe, *, base: str, head: Head) -> list[str]:
+    auto, where = AUTO[head], f'"{base}"'
     imports = ["from peft import PeftModel", f"from transformers import {auto}, AutoTokenizer"]
     if recipe.model.path in BUNDLED:
         imports += ["", "from tunelab.models.checkpoint import resolve_checkpoint"]
         where = f"resolve_checkpoint({where})"
+    if head == "classes":
+        where += f", num_labels={len(LABELS)}"
     lines = [
         *imports,
         "",
@@ -50,21 +68,16 @@ def _adapter(recipe: Recipe, *, base: str, points: bool) -> list[str]:
     return [*lines, 'model = PeftModel.from_pretrained(base, ".")']
 
 
-def _whole(*, points: bool) -> list[str]:
-    auto = _auto_class(points=points)
+def _whole(head: Head) -> list[str]:
     return [
-        f"from transformers import {auto}, AutoTokenizer",
+        f"from transformers import {AUTO[head]}, AutoTokenizer",
         "",
-        f'model = {auto}.from_pretrained(".")',
+        f'model = {AUTO[head]}.from_pretrained(".")',
         'tokenizer = AutoTokenizer.from_pretrained(".")',
     ]
 
 
-def _auto_class(*, points: bool) -> str:
-    return "AutoModelForQuestionAnswering" if points else "AutoModelForCausalLM"
-
-
-_TUNELAB = (
+_ASKED = (
     "from tunelab.answering import load_answerer",
     "from tunelab.data import Example",
     "",

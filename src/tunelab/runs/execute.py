@@ -344,16 +344,16 @@ class _Run:
         threshold = answering.threshold(held_out)
         match recipe.evaluation.split:
             case "test":
-                predictions = answering.answer(data.test, "test")
+                asked, predictions = data.test, answering.answer(data.test, "test")
             case "validation":
-                predictions = held_out
+                asked, predictions = data.validation, held_out
             case _:
                 assert_never(recipe.evaluation.split)
         predictions = apply_threshold(predictions, threshold)
         self.directory.write_predictions(predictions)
         scores = task_scores(recipe.task, predictions)
         for ablation in recipe.evaluation.ablations:
-            ablated = apply_threshold(answering.answer_ablated(data.test, ablation), threshold)
+            ablated = apply_threshold(answering.answer_ablated(asked, ablation), threshold)
             self.directory.write_predictions(ablated, ablation=ablation)
             scores |= ablated_scores(recipe.task, ablation, ablated)
         self.directory.write_scores(scores)
