@@ -30,6 +30,7 @@ from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Span, Step
 SEEDS = 4
 ASKED_SECONDS, ASKED_GIB = 30, 2
 CANDIDATES = 20
+_GLANCE_SECONDS = 0.02
 _WORDS = [f"{a}{b}{c}" for a in "bdkmnprst" for b in "aeiou" for c in ("", "n", "r", "l", "st")]
 
 
@@ -90,16 +91,29 @@ def write_study(out: Path, *, runs: int, items: int) -> None:
 
 
 def measure(command: Sequence[str]) -> Used:
-    """Run a command to its end."""
+    """Run a command to its end.
+
+    Peak memory is the kernel's high-water mark, looked at while the command runs (Linux): that of
+    `wait4` is not less than what this process had when it started the other.
+    """
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    peak = finished = status = 0
+    while not finished:
+        peak = max(peak, _high_water(process.pid))
+        time.sleep(_GLANCE_SECONDS)
+        finished, status, usage = os.wait4(process.pid, os.WNOHANG)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Used(
-        time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit
-    )
+    return Used(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, peak)
+
+
+def _high_water(process: int) -> int:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    return 0  # it has just ended
 
 
 def table(runs: int, items: int) -> str:

@@ -15,7 +15,8 @@ that, what an answer is worth is a sum of normal parts, cut to 0 and 100:
 Every study draws all of them anew, and how many questions its paragraphs have. Identical methods
 share their taste. The true mean is exact: the expectation of a cut normal variable.
 
-    python -m tests.statistics.simulation [--studies N]    prints docs/results/statistics.md
+    python -m tests.statistics.simulation [--studies N]    prints the first tables of
+                                                           docs/results/statistics.md
 """
 
 from __future__ import annotations
@@ -103,9 +104,9 @@ def simulate(design: Design, *, studies: int, seed: int) -> Coverage:
     rng = np.random.default_rng(seed)
     held = np.zeros(4)
     for _ in range(studies):
-        clusters, shared = _questions(design, rng)
-        usual = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng)
-        other = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng) + np.float32(BETTER)
+        clusters, shared = questions(design, rng)
+        usual = shared + part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng)
+        other = shared + part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng) + np.float32(BETTER)
         a, same, better = (_sample(worth, clusters, design, rng) for worth in (usual, usual, other))
         identical = difference(a, same)
         assert identical.p_value is not None
@@ -148,11 +149,11 @@ def simulate_looks(
     false = found = 0
     at: list[int] = []
     for _ in range(studies):
-        clusters, shared = _questions(design, rng)
-        usual = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng)
-        other = shared + _part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng) + np.float32(MUCH_BETTER)
+        clusters, shared = questions(design, rng)
+        usual = shared + part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng)
+        other = shared + part(clusters, TASTE, TASTE_OF_PARAGRAPH, rng) + np.float32(MUCH_BETTER)
         worths = {str(n): usual for n in range(identical)} | {"better": other}
-        values = {name: _values(worth, clusters, last, rng) for name, worth in worths.items()}
+        values = {name: scores_of(worth, clusters, last, rng) for name, worth in worths.items()}
         p_values: list[dict[tuple[str, str], float]] = []
         for look in range(looks):
             samples = {n: Sample.of(v[: design.seeds + look], clusters) for n, v in values.items()}
@@ -170,15 +171,15 @@ def simulate_looks(
     return Looking(false / studies, found / studies, mean)
 
 
-def _questions(design: Design, rng: np.random.Generator) -> tuple[Clusters, Values]:
+def questions(design: Design, rng: np.random.Generator) -> tuple[Clusters, Values]:
     """Which paragraph each question has, and what makes it easy for all methods."""
     sizes = 3 + rng.poisson(design.questions - 3, design.clusters)
     codes = np.repeat(np.arange(design.clusters), sizes)
     clusters = Clusters(codes, sizes.astype(np.float64))
-    return clusters, np.float32(MEAN) + _part(clusters, QUESTION, PARAGRAPH, rng)
+    return clusters, np.float32(MEAN) + part(clusters, QUESTION, PARAGRAPH, rng)
 
 
-def _part(
+def part(
     clusters: Clusters, of_question: float, of_paragraph: float, rng: np.random.Generator
 ) -> Values:
     """(N,) normal, a part for every question and one for its paragraph; shares of the variance."""
@@ -195,7 +196,9 @@ def _noise(
     return values
 
 
-def _values(worth: Values, clusters: Clusters, design: Design, rng: np.random.Generator) -> Values:
+def scores_of(
+    worth: Values, clusters: Clusters, design: Design, rng: np.random.Generator
+) -> Values:
     """(S, N) scores of a method."""
     values = _noise(clusters, design.seeds, CHANCE, CHANCE_OF_PARAGRAPH, rng)
     values += worth
@@ -204,7 +207,7 @@ def _values(worth: Values, clusters: Clusters, design: Design, rng: np.random.Ge
 
 
 def _sample(worth: Values, clusters: Clusters, design: Design, rng: np.random.Generator) -> Sample:
-    return Sample.of(_values(worth, clusters, design, rng), clusters)
+    return Sample.of(scores_of(worth, clusters, design, rng), clusters)
 
 
 def _cut_mean(mean: float, spread: float) -> float:
@@ -278,17 +281,15 @@ def main() -> None:
     studies = parser.parse_args().studies
     error = 100 * math.sqrt(0.95 * 0.05 / studies)
     print("# How often intervals and verdicts hold\n")
-    print(f"Printed by `python -m tests.statistics.simulation --studies {studies}`. {studies:,}")
-    print("simulated studies a row, with a known truth; nominal: 95 %, 95 %, 5 %, 0.5 %. The")
-    print(f"Monte-Carlo error of a share near 5 or 95 % is {error:.1f}.\n", flush=True)
+    print(f"By `python -m tests.statistics.simulation --studies {studies}`: {studies:,} simulated")
+    print("studies a row, with a known truth; nominal: 95 %, 95 %, 5 %, 0.5 %. The Monte-Carlo")
+    print(f"error of a share near 5 or 95 % is {error:.1f} %.\n", flush=True)
     for line in coverage_table(studies):
         print(line, flush=True)
     print("\n## Studies that look several times\n")
-    print("Three identical methods and one that is 4 points better; one more seed for all of them")
-    print(
-        f"after each of at most {LOOKS} looks; Holm's correction over the 6 pairs. A false verdict"
-    )
-    print("is one on two identical methods, at any look; nominal: 5 %.\n", flush=True)
+    print("Three identical methods and one that is 4 points better; 3 seeds at the first look, one")
+    print(f"more for all after each; at most {LOOKS} looks; Holm's correction over the 6 pairs. A")
+    print("false verdict is one on two identical methods, at any look; nominal: 5 %.\n", flush=True)
     for line in looks_table(studies):
         print(line, flush=True)
 

@@ -97,10 +97,10 @@ def test_degrees_of_freedom_are_those_of_the_covariance_matrix() -> None:
     clusters = Clusters.of(names(*sizes))
     values = np.random.default_rng(5).normal(0, 1, (1, 30))
     values += np.repeat([2.0, -1.0, 0.5, 1.0, -1.5], sizes)  # correlated within paragraphs
-    from tunelab.statistics.variance import _intraclass_correlation
+    from tunelab.statistics.variance import intraclass_correlation
 
     sample = Sample.of(values, clusters)
-    rho = _intraclass_correlation(sample.mean, sample.influence, clusters)
+    rho = intraclass_correlation(sample.mean, sample.influence, clusters)
     assert 0.2 < rho < 1
     p = sizes / 30
     v = sizes * (1 - rho) + sizes**2 * rho
@@ -121,7 +121,7 @@ def test_equal_paragraphs_leave_one_degree_of_freedom_fewer(groups: int) -> None
 
 def test_the_moment_estimate_is_that_of_the_analysis_of_variance() -> None:
     """Written out with the means of paragraphs."""
-    from tunelab.statistics.variance import _intraclass_correlation
+    from tunelab.statistics.variance import intraclass_correlation
 
     clusters = Clusters.of(names(4, 4, 4, 4, 4))
     values = np.random.default_rng(3).normal(0, 1, 20) + np.repeat([2.0, -1, 0, 1, -2], 4)
@@ -130,7 +130,7 @@ def test_the_moment_estimate_is_that_of_the_analysis_of_variance() -> None:
     within = ((values.reshape(5, 4) - means[:, None]) ** 2).sum() / 15
     expected = (between - within) / (between + 3 * within)
     sample = Sample.of(values, clusters)
-    assert _intraclass_correlation(values, sample.influence, clusters) == pytest.approx(expected)
+    assert intraclass_correlation(values, sample.influence, clusters) == pytest.approx(expected)
 
 
 @settings(deadline=None)

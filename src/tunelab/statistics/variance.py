@@ -159,7 +159,7 @@ def variance(first: Sample, second: Sample | None = None) -> Variance:
     fewest = sum(sample.seeds - 1 for sample in samples)
     return Variance(
         paragraphs=max(float((influence**2 / (1 - groups.shares)).sum()) - crossing, 0.0),
-        paragraphs_df=_paragraphs_df(groups, _intraclass_correlation(contrast, influence, groups)),
+        paragraphs_df=_paragraphs_df(groups, intraclass_correlation(contrast, influence, groups)),
         seeds=max(seeds, _LEAST * crossing),
         seeds_df=seeds**2 / squares if squares > 0 else float(fewest),
     )
@@ -184,7 +184,7 @@ def _paragraphs_df(clusters: Clusters, rho: float) -> float:
     return float(diagonal.sum() ** 2 / squares)
 
 
-def _intraclass_correlation(contrast: Floats, influence: Floats, clusters: Clusters) -> float:
+def intraclass_correlation(contrast: Floats, influence: Floats, clusters: Clusters) -> float:
     """The moment estimate from the analysis of variance, kept within 0 and 1."""
     count, sizes, groups = len(contrast), clusters.sizes, len(clusters.sizes)
     if count == groups:
