@@ -240,6 +240,17 @@ def test_a_round_that_the_budget_does_not_hold_is_not_begun(tmp_path: Path) -> N
     assert looks_of(study.out).stopped == "2 h 30 min of 2 h 00 min are spent"
 
 
+def test_a_report_before_the_first_look_is_held_against_its_level(tmp_path: Path) -> None:
+    study = Made(tmp_path, gap=0.3)
+    assert study.until(budget=1.0).more() == []
+    assert looks_of(study.out).looks == ()
+    report = write_report(study.out)
+    assert "No look was taken yet" in text(report)
+    first = report.comparisons[0].verdict
+    assert first.decision is not None
+    assert first.decision.level < 0.021
+
+
 def test_methods_with_a_run_that_failed_get_no_further_seeds(tmp_path: Path) -> None:
     study = Made(tmp_path, gap=0.0, seeds=(0, 1, 2))
     runs = asked_for(study.recipe, None)

@@ -147,7 +147,8 @@ def _compare(
     ]
     if not scored:
         return []
-    taken: Sequence[Seeds | None] = [look.seeds for look in looks.looks] if looks else [None]
+    taken: Sequence[Seeds | None] = [look.seeds for look in looks.looks] if looks else []
+    taken = taken or [None]  # before the first look: all that is there, at that look's level
     by_group = [_differences(scored, seeds, wider=False) for seeds in taken]
     by_wider = [_differences(scored, seeds, wider=True) for seeds in taken]
     measured = scored[0].measured

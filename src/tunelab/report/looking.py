@@ -11,8 +11,13 @@ from tunelab.report.study import Study
 def how_looked(study: Study) -> list[str]:
     """How often of how often, at what, and why it stopped; empty for other studies."""
     looks = study.looks
-    if looks is None or not looks.looks:
+    if looks is None:
         return []
+    if not looks.looks:
+        return [
+            "No look was taken yet: verdicts are held against the level of the first of "
+            f"{len(looks.times)}, and will be taken anew ({looks.stopped or 'runs are missing'})."
+        ]
     taken = ", ".join(f"{number}: {_seeds(look)}" for number, look in enumerate(looks.looks, 1))
     lines = [
         f"Looks: {len(looks.looks)} of at most {len(looks.times)} were taken, with seeds added "
@@ -27,9 +32,9 @@ def how_looked(study: Study) -> list[str]:
 
 def not_looked_at(study: Study) -> list[str]:
     """Finished methods that no look has counted, so that they have no verdict."""
-    if study.looks is None:
+    if study.looks is None or not study.looks.looks:
         return []
-    counted = study.looks.looks[-1].seeds if study.looks.looks else {}
+    counted = study.looks.looks[-1].seeds
     return [
         f"{method.label} is not compared: no look has counted its runs yet, `tunelab run "
         "--until-separable` takes the next one"
