@@ -98,11 +98,13 @@ def measure(command: Sequence[str]) -> Used:
     """
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    peak = finished = status = 0
-    while not finished:
+    peak = 0
+    while True:
         peak = max(peak, _high_water(process.pid))
         time.sleep(_GLANCE_SECONDS)
         finished, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if finished:
+            break
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed")
