@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, PretrainedConfig
 
 from tunelab.errors import ModelError, TuningError
@@ -63,6 +64,18 @@ def test_a_packed_layer_keeps_no_unpacked_weight_for_the_backward_pass(bits: int
         layer(torch.rand(3, 8, requires_grad=True)).sum()
     assert not any(tensor.numel() == weight.numel() for tensor in kept)
     assert sum(each.numel() * each.itemsize for each in layer.buffers()) == bits * 6 + 6 * 2 * 4
+
+
+def test_a_packed_layer_is_the_same_when_its_activations_are_computed_twice() -> None:
+    layer, _ = packed_layer(4)
+    found: list[Tensor | None] = []
+    for twice in (False, True):
+        x = torch.ones(3, 8, requires_grad=True)
+        y = checkpoint(layer, x, use_reentrant=False) if twice else layer(x)
+        y.square().sum().backward()
+        found.append(x.grad)
+    assert found[0] is not None and found[1] is not None
+    assert torch.equal(found[0], found[1])
 
 
 def test_writing_to_a_packed_weight_is_refused_rather_than_lost() -> None:

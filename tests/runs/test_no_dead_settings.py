@@ -60,10 +60,13 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, str]]]:
 def test_no_setting_is_dead(
     small_recipe: Path,
     small_decoder: Path,
+    wide_decoder: Path,
     tmp_path: Path,
     reads: set[tuple[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for package in ("bitsandbytes", "llmcompressor"):
+        pytest.importorskip(package, reason="the extras `quant` and `gptq` are not installed")
     monkeypatch.setenv("TUNELAB_CACHE", str(tmp_path / "cache"))
     kinds = [
         {"kind": "none"},
@@ -90,6 +93,13 @@ def test_no_setting_is_dead(
     trained = {"tuning": {"kind": "full"}, "evaluation": constrained}
     runs += expand(validate(written | {"grid": {"evaluation": ways}}, source="test"))
     runs += expand(validate(written | trained, source="test"))
+    parts = [{"kind": "lora"}, {"kind": "prefix", "virtual_tokens": 3}]
+    runs += expand(validate(written | {"tuning": {"kind": "stack", "parts": parts}}, source="test"))
+    (tmp_path / "text.txt").write_text("Anna met Ben in Rome.\n" * 4)
+    wide = {"path": str(wide_decoder), "max_length": 1500, "calibration_samples": 2}
+    held = written | {"model": wide | {"calibration": str(tmp_path / "text.txt")}}
+    precisions = {"grid": {"model.quantize": ["nf4", "gptq-int4"]}, "tuning": {"kind": "lora"}}
+    runs += expand(validate(held | precisions, source="test"))
     prices = {"input_price": 1, "output_price": 1, "max_price": 9, "logprobs": 2}
     with scripted() as script:
         model = {"endpoint": script.url, "name": "m", "api": prices}

@@ -50,6 +50,14 @@ ALL = [
     {"kind": "lora", "init": "olora", "targets": ["q_proj", "v_proj"]},
     {"kind": "prefix", "virtual_tokens": 5},
     {"kind": "prompt", "virtual_tokens": 5},
+    {
+        "kind": "stack",
+        "parts": [{"kind": "lora", "plus_ratio": 4}, {"kind": "prefix", "virtual_tokens": 3}],
+    },
+    {
+        "kind": "stack",
+        "parts": [{"kind": "lora", "init": "pissa"}, {"kind": "prompt", "virtual_tokens": 3}],
+    },
     {"kind": "ia3"},
     {"kind": "adalora"},
     {"kind": "vera", "options": {"r": 16}},

@@ -83,3 +83,27 @@ def test_most_of_peft_works_on_an_encoder() -> None:
     needed = ["full", "head", "lora", "prefix", "prompt", "ia3", "adalora", "vera", "p_tuning"]
     assert [name for name in needed if not rows[name].works] == []
     assert sum(row.works for row in rows.values()) > len(rows) / 2
+
+
+def test_the_matrix_of_precisions_measures_what_is_held_in_the_middle_of_a_step(
+    wide_decoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="the extra `quant` is not installed")
+    page = tmp_path / "matrix.md"
+    only = [part for kind in ("lora", "prefix", "stack") for part in ("--only", kind)]
+    held = ["--quantize", "none", "--quantize", "nf4"]
+    with pytest.raises(SystemExit):
+        main(["methods", "--check", str(wide_decoder), *only, *held, "--to", str(page), "--json"])
+    tables = json.loads(capsys.readouterr().out)
+    failed = {row["method"]: row["reason"] for rows in tables.values() for row in rows}
+    failed = {method: reason for method, reason in failed.items() if reason}
+    assert failed.keys() == {"lora (init: orthogonal)"}  # PEFT makes A of the base's own dtype
+    assert {row["method"] for row in tables["none"]} - {row["method"] for row in tables["nf4"]} == {
+        "lora (init: pissa)",
+        "lora (init: olora)",
+    }
+    assert all(row["held_bits"] is None for row in tables["none"])
+    bits = [row["held_bits"] for row in tables["nf4"] if row["works"]]
+    assert all(4 < each < 6 for each in bits)  # constants weigh on a model of this size
+    assert "| lora (init: pissa) | yes, " in page.read_text()
+    assert "| stack (lora + prefix) | yes, " in page.read_text()

@@ -31,7 +31,8 @@ def doctor(
     from tunelab.doctor.examination import examine, sight_key
     from tunelab.recipe import expand, read_recipe
 
-    runs = expand(read_recipe(recipe, overrides or ()))
+    every = expand(read_recipe(recipe, overrides or ()))
+    runs = [run for run in every if not run.evaluation.quantize]  # the others train nothing
     alike: dict[str, list[Recipe]] = {}  # variants of a grid that see the same
     for run in runs:
         alike.setdefault(sight_key(run), []).append(run)

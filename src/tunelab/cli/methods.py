@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from tunelab.recipe import Precision
     from tunelab.tuning.matrix import Checked
 
 
@@ -20,6 +21,10 @@ def methods(
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="METHOD", help="Check only this one.")
+    ] = None,
+    quantize: Annotated[
+        list[str] | None,
+        typer.Option("--quantize", metavar="PRECISION", help="Check on this precision of it, too."),
     ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE.md", help="Write the matrix as Markdown.")
@@ -36,11 +41,19 @@ def methods(
         if name not in known:
             raise UsageError(f"There is no method '{name}'.", hint=did_you_mean(name, known))
     if check is None:
-        if only or to:
+        if only or to or quantize:
             raise UsageError(
-                "--only and --to belong to --check.", hint="tunelab methods --check minilm"
+                "--only, --quantize and --to belong to --check.",
+                hint="tunelab methods --check minilm",
             )
         _list(known, as_json=as_json)
+        return
+    if quantize:
+        tables = {
+            precision: _check(check, only, quiet=quiet or as_json, held=precision)
+            for precision in map(_precision, quantize)
+        }
+        _tell_tables(check, tables, to, as_json=as_json)
         return
     rows = _check(check, only, quiet=quiet or as_json)
     if to is not None:
@@ -53,15 +66,36 @@ def methods(
         _show(rows)
 
 
-def _check(model: str, only: list[str] | None, *, quiet: bool) -> list[Checked]:
+def _precision(name: str) -> Precision:
+    from typing import get_args
+
+    from tunelab.errors import UsageError, did_you_mean
+    from tunelab.recipe import Precision
+
+    for known in get_args(Precision):
+        if known == name:
+            return known
+    raise UsageError(f"There is no '{name}'.", hint=did_you_mean(name, get_args(Precision)))
+
+
+def _check(
+    model: str, only: list[str] | None, *, quiet: bool, held: Precision = "none"
+) -> list[Checked]:
+    from tunelab.models.decoder import load_decoder
     from tunelab.models.encoder import load_encoder
+    from tunelab.models.loading import reading_direction
     from tunelab.recipe import Model
     from tunelab.runs.progress import Display
+    from tunelab.tuning.calibration import random_calibration
     from tunelab.tuning.matrix import LENGTH, all_tunings, check_methods
 
-    base = load_encoder(Model(path=model, max_length=LENGTH, stride=0), seed=0).model
-    tunings = [tuning for tuning in all_tunings() if not only or tuning.kind in only]
-    with Display("methods", quiet=quiet).phase(f"on {model}", len(tunings)) as advance:
+    settings = Model(path=model, max_length=LENGTH, stride=0, quantize=held)
+    if reading_direction(settings) == "both ways":
+        base = load_encoder(settings, seed=0).model
+    else:
+        base = load_decoder(settings, seed=0, calibrating=random_calibration).model
+    tunings = [tuning for tuning in all_tunings(held) if not only or tuning.kind in only]
+    with Display("methods", quiet=quiet).phase(f"on {model}, {held}", len(tunings)) as advance:
         return check_methods(base, tunings, advance=lambda name: advance(1, name))
 
 
@@ -86,17 +120,8 @@ def _show(rows: list[Checked]) -> None:
 
 
 def _markdown(model: str, rows: list[Checked]) -> str:
-    import torch
-
-    from tunelab.runs.environment import hardware, versions
     from tunelab.tuning.matrix import LEARNING_RATE, LENGTH, ROWS, STEPS
 
-    packages = ", ".join(
-        f"{name} {version}"
-        for name, version in versions().items()
-        if name in ("torch", "transformers", "peft")
-    )
-    machine = ", ".join(f"{name}: {value}" for name, value in hardware().items())
     table = [
         "| method | works | trained parameters | CPU s a step | stored bytes | merges | reason |",
         "| --- | --- | ---: | ---: | ---: | --- | --- |",
@@ -118,12 +143,98 @@ def _markdown(model: str, rows: list[Checked]) -> str:
             "too, where `merges` says yes). CPU seconds are those of all threads together, on this "
             "small batch: compare them with each other only.",
             "",
-            f"{packages}. {machine}, threads: {torch.get_num_threads()}. {_total(rows)}",
+            f"{_made_with()} {_total(rows)}",
             "",
             *table,
             "",
         ]
     )
+
+
+def _tell_tables(
+    model: str, tables: dict[Precision, list[Checked]], to: Path | None, *, as_json: bool
+) -> None:
+    """Methods x precisions: on the terminal, as a page, or as one JSON document."""
+    if to is not None:
+        from tunelab.records import write_atomically
+
+        write_atomically(to, _precisions_markdown(model, tables))
+    if as_json:
+        document = {
+            name: [dataclasses.asdict(row) for row in rows] for name, rows in tables.items()
+        }
+        typer.echo(json.dumps(document, indent=2))
+        return
+    for name, rows in tables.items():
+        typer.echo(f"{name}:")
+        _show(rows)
+
+
+def _precisions_markdown(model: str, tables: dict[Precision, list[Checked]]) -> str:
+    from tunelab.tuning.matrix import LEARNING_RATE, LENGTH, ROWS, STEPS
+
+    methods = list(dict.fromkeys(row.method for rows in tables.values() for row in rows))
+    found = {(name, row.method): row for name, rows in tables.items() for row in rows}
+    asked = "".join(f" --quantize {name}" for name in tables)
+    failed = [
+        f"- {row.method} on {name}: {row.reason}"
+        for (name, _), row in found.items()
+        if not row.works
+    ]
+    return "\n".join(
+        [
+            "# Which methods work on which quantised base",
+            "",
+            f"Written by `tunelab methods --check {model}{asked} --to FILE.md`; do not edit.",
+            "",
+            f"Each method ran with its default options on `{model}` in each precision: {STEPS} "
+            f"steps of AdamW at a rate of {LEARNING_RATE:g} on {ROWS} rows of {LENGTH} random "
+            "tokens. It works if every tensor that should train got a gradient and moved, no other "
+            "did, and the stored weights, loaded onto a freshly quantised checkpoint, give the "
+            "same scores; merged too (merging is onto the values that the base stands for). The "
+            "bits are measured in the middle of a step: what the base's linear layers hold for "
+            "each weight, scales and constants included, and what of it is kept unpacked for the "
+            "backward pass. Seconds are processor time of the fastest step, all threads together, "
+            "on this small batch.",
+            "",
+            f"{_made_with()}",
+            "",
+            "| method | " + " | ".join(tables) + " |",
+            "| --- |" + " --- |" * len(tables),
+            *(
+                f"| {method} | "
+                + " | ".join(_short(found.get((name, method))) for name in tables)
+                + " |"
+                for method in methods
+            ),
+            "",
+            *(["## Why not", "", *failed, ""] if failed else []),
+        ]
+    )
+
+
+def _short(row: Checked | None) -> str:
+    """A cell of the matrix of precisions."""
+    if row is None:
+        return "refused"
+    if not row.works:
+        return "no"
+    bits = "" if row.held_bits is None else f", {row.held_bits:.2f} bits"
+    return f"yes{bits}, {row.cpu_seconds_per_step:.3f} s"
+
+
+def _made_with() -> str:
+    import torch
+
+    from tunelab.runs.environment import hardware, versions
+
+    packages = ", ".join(
+        f"{name} {version}"
+        for name, version in versions().items()
+        if name in ("torch", "transformers", "peft", "bitsandbytes", "llmcompressor")
+    )
+    machine = ", ".join(f"{name}: {value}" for name, value in hardware().items())
+    return f"{packages}. {machine}, threads: {torch.get_num_threads()}."
 
 
 def _cells(row: Checked) -> list[str]:

@@ -61,6 +61,7 @@ def print_report(directory: Path, limits: Limits = NO_LIMITS) -> None:
     from rich.table import Table
 
     from tunelab.report import write_report
+    from tunelab.report.precisions import precision_sentences
     from tunelab.report.table import cells, metrics_of
 
     made = write_report(directory, limits)
@@ -78,6 +79,8 @@ def print_report(directory: Path, limits: Limits = NO_LIMITS) -> None:
         console.print(f"{each.topic}: {each.sentence}")
     console.print(table)
     for sentence in [*made.verdicts, *made.not_compared]:
+        console.print(f"- {sentence}")
+    for sentence in precision_sentences(made.study):
         console.print(f"- {sentence}")
     for problem in made.problems:
         console.print(f"! {problem}", style="red")

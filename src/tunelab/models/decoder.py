@@ -18,6 +18,8 @@ class Decoder:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    calibration: Calibration | None
+    """What its GPTQ base was made with."""
 
 
 Calibrating = Callable[[PreTrainedTokenizerBase], Calibration]
@@ -37,14 +39,12 @@ def load_decoder(settings: Model, *, seed: int, calibrating: Calibrating | None 
             lacks weights, reads fewer than `max_length` tokens, or cannot be quantised as asked.
     """
     tokenizer = load_any_tokenizer(settings)
+    calibration = _calibration(settings, tokenizer, calibrating)
     model, missing = load_weights(
-        AutoModelForCausalLM,
-        settings,
-        seed=seed,
-        calibration=_calibration(settings, tokenizer, calibrating),
+        AutoModelForCausalLM, settings, seed=seed, calibration=calibration
     )
     refuse_missing(settings, missing, wanted="causal language model")
-    return Decoder(model, tokenizer)
+    return Decoder(model, tokenizer, calibration)
 
 
 def _calibration(

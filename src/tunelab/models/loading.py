@@ -6,7 +6,9 @@ Safetensors only, no remote code.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from typing import Any, Literal, assert_never
 
 import torch
@@ -161,7 +163,8 @@ def _load_gptq(
         folder = gptq_base(settings, calibration, load_any_tokenizer(settings))
         settings = settings.model_copy(update={"path": str(folder), "revision": None})
         config = load_config(settings)
-    model, missing = _from_pretrained(auto_class, settings, config, quantization=None)
+    with redirect_stderr(io.StringIO()):  # two bars at every load, however small
+        model, missing = _from_pretrained(auto_class, settings, config, quantization=None)
     return pack_layers(model, dtype=_dtype(settings)), missing
 
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,15 +175,15 @@ def _make(
     folder: Path,
 ) -> None:
     """Quantise with llmcompressor, and write what compressed-tensors loads."""
-    from loguru import logger
-
-    logger.disable("llmcompressor")
-    logger.disable("compressed_tensors")
     from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
     from llmcompressor.entrypoints.oneshot import oneshot
     from llmcompressor.modifiers.gptq import GPTQModifier
+    from loguru import logger
     from torch.utils.data import DataLoader
 
+    for package in ("llmcompressor", "compressed_tensors"):
+        logger.disable(package)  # its import has just enabled it
+    logging.getLogger("torch.fx").setLevel(logging.ERROR)
     model = AutoModelForCausalLM.from_pretrained(
         resolve_checkpoint(settings.path),
         revision=settings.revision or "main",
@@ -214,7 +216,9 @@ def _make(
             f"{type(error).__name__}: {error}",
             hint="Use model.quantize=int8 or nf4.",
         ) from error
-    model.save_pretrained(folder, save_compressed=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of offloading, which there is none of
+        model.save_pretrained(folder, save_compressed=True)
 
 
 def _row(ids: Sequence[int]) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ from it is counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,10 @@ from transformers import PreTrainedModel
 from tunelab.models.quantise import forget_quantiser
 from tunelab.models.quantise_packed import PackedLinear
 
-SLACK_BITS = 1.0
+_SLACK_BITS = 1.0
 """What scales may add to the nominal bits of a weight."""
+_SLACK_BYTES = 2048
+"""What constants, such as the values of nf4, may add to a layer; they weigh on tiny ones alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,12 @@ class Held:
     def bits(self) -> float:
         """For each weight."""
         return 8 * self.bytes / self.weights
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is no more than the nominal bits with scales and constants."""
+        allowed = self.weights * (self.nominal_bits + _SLACK_BITS) / 8 + self.layers * _SLACK_BYTES
+        return self.bytes <= allowed
 
     @property
     def sentence(self) -> str:
@@ -72,6 +81,47 @@ def measure(model: nn.Module) -> Held | None:
     weights = sum(layer.in_features * layer.out_features for layer in layers.values())
     nominal = max(_nominal_bits(layer) for layer in layers.values())
     return Held(len(layers), weights, nominal, sum(storages.values()))
+
+
+@contextmanager
+def kept_for_backward() -> Iterator[list[Tensor]]:
+    """All tensors that forward passes keep for the backward pass, while it is entered."""
+    kept: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        kept.append(tensor.detach())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        yield kept
+
+
+@torch.no_grad()
+def bits_held(model: nn.Module, kept: list[Tensor]) -> float | None:
+    """Bits a weight in the middle of a step: as the layers hold them, and what is kept of them in
+    unpacked form for the backward pass; None where nothing is quantised.
+
+    Args:
+        model: quantised.
+        kept: what a forward pass kept.
+    """
+    found = measure(model)
+    if found is None:
+        return None
+    storages: dict[int, int] = {}
+    for layer in quantised_layers(model).values():
+        shape = (layer.out_features, layer.in_features)
+        alike = [each for each in kept if each.is_floating_point() and each.ndim == len(shape)]
+        alike = [each for each in alike if tuple(each.shape) in (shape, shape[::-1])]
+        if not alike:
+            continue
+        weight = unpacked_weight(layer).float()
+        for tensor in alike:
+            turned = [way for way in (tensor, tensor.T) if tuple(way.shape) == shape]
+            if any(torch.allclose(way.float(), weight, rtol=1e-2) for way in turned):
+                storage = tensor.untyped_storage()
+                storages[storage.data_ptr()] = storage.nbytes()
+    return 8 * (found.bytes + sum(storages.values())) / found.weights
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -5,6 +5,7 @@ from tunelab.recipe.grid import (
     expand,
     labels,
     setting,
+    trained_by,
     tuning_label,
     with_settings,
 )
@@ -24,6 +25,7 @@ from tunelab.recipe.schema import (
     PromptTuning,
     Recipe,
     Search,
+    StackTuning,
     Training,
     Tuning,
 )
@@ -72,6 +74,7 @@ __all__ = [
     "Rung",
     "Search",
     "SquadTask",
+    "StackTuning",
     "Task",
     "Training",
     "TruthfulqaTask",
@@ -89,6 +92,7 @@ __all__ = [
     "read_written",
     "rungs",
     "setting",
+    "trained_by",
     "trial",
     "trials",
     "tuning_label",

@@ -21,9 +21,11 @@ from tunelab.recipe.schema import (
     LoraTuning,
     NoTuning,
     PeftTuning,
+    Precision,
     PrefixTuning,
     PromptTuning,
     Recipe,
+    StackTuning,
     Tuning,
 )
 
@@ -49,7 +51,8 @@ def expand(recipe: Recipe) -> list[Recipe]:
             foreign.discard(path)
             tree = merge(tree, _nested(path, value))
         run = validate(tree, source="a run of the grid")
-        runs.setdefault(digest(run), run)
+        for part in [trained_by(run), *(_scored_in(run, each) for each in run.evaluation.quantize)]:
+            runs.setdefault(digest(part), part)
     for path in sorted(foreign):
         known = {name for run in runs.values() for name in type(run.tuning).model_fields}
         raise RecipeError(
@@ -57,6 +60,20 @@ def expand(recipe: Recipe) -> list[Recipe]:
             hint=did_you_mean(path.split(".")[1], known),
         )
     return list(runs.values())
+
+
+def trained_by(run: Recipe) -> Recipe:
+    """The run whose weights a run scores: itself, unless it scores them in another precision."""
+    return _with_precisions(run, ())
+
+
+def _scored_in(run: Recipe, precision: Precision) -> Recipe:
+    return _with_precisions(run, (precision,))
+
+
+def _with_precisions(run: Recipe, precisions: tuple[Precision, ...]) -> Recipe:
+    evaluation = run.evaluation.model_copy(update={"quantize": precisions})
+    return run.model_copy(update={"evaluation": evaluation})
 
 
 def _tuning_fields(tree: RawRecipe) -> set[str]:
@@ -102,8 +119,16 @@ def digest(recipe: Recipe) -> str:
 def labels(runs: list[Recipe]) -> list[str]:
     """A short label for each run, equal for runs that differ in their seed alone.
 
-    The tuning's own label, and behind it the settings that tell runs of one tuning apart.
+    The tuning's own label, and behind it the settings that tell runs of one tuning apart; behind
+    that `@` and the precision, where the run scores another's weights in it.
     """
+    names = _labels([trained_by(run) for run in runs])
+    return [
+        "@".join((name, *run.evaluation.quantize)) for name, run in zip(names, runs, strict=True)
+    ]
+
+
+def _labels(runs: list[Recipe]) -> list[str]:
     flat = [_named(_flatten(tree_of(run) | {"seed": None, "search": None})) for run in runs]
     names = [tuning_label(run.tuning) for run in runs]
     namesakes: dict[str, list[int]] = defaultdict(list)
@@ -154,6 +179,8 @@ def tuning_label(tuning: Tuning) -> str:
             return tuning.kind
         case PrefixTuning() | PromptTuning():
             return f"{tuning.kind}-{tuning.virtual_tokens}"
+        case StackTuning():
+            return "+".join(map(tuning_label, tuning.parts))
         case LoraTuning():
             parts = [name for name in ("rslora", "dora") if tuning.model_dump()[name]]
             parts += [tuning.init] if tuning.init != "default" else []

@@ -240,7 +240,7 @@ def _walk_schema(location: Sequence[str | int]) -> tuple[list[str], set[str]]:
             continue
         keys.append(str(part))
         if isinstance(part, int) and get_origin(annotation) is tuple:
-            annotation = _unwrap(get_args(annotation)[0])
+            annotation = _unwrap(get_args(annotation)[min(part, len(get_args(annotation)) - 1)])
             continue
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             allowed = set(annotation.model_fields)

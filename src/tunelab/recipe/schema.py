@@ -152,7 +152,15 @@ class PeftTuning(Settings):
     """Arguments of the method's PEFT configuration class."""
 
 
-_OWN_KINDS = ("none", "full", "head", "lora", "prefix", "prompt")
+class StackTuning(Settings):
+    """LoRA and virtual tokens in one model, trained together; decoders only."""
+
+    kind: Literal["stack"]
+    parts: tuple[LoraTuning, PrefixTuning | PromptTuning]
+    """`lora`, then `prefix` or `prompt`, each with its own settings; stored as two adapters."""
+
+
+_OWN_KINDS = ("none", "full", "head", "lora", "prefix", "prompt", "stack")
 
 
 def _kind(value: object) -> str | None:
@@ -170,6 +178,7 @@ Tuning = Annotated[
     | Annotated[LoraTuning, Tag("lora")]
     | Annotated[PrefixTuning, Tag("prefix")]
     | Annotated[PromptTuning, Tag("prompt")]
+    | Annotated[StackTuning, Tag("stack")]
     | Annotated[PeftTuning, Tag("peft")],
     Discriminator(_kind),
 ]
@@ -195,6 +204,8 @@ class Training(Settings):
     """Below 1 a share of all steps, else a number of steps; the rate rises linearly from zero."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Of matrices; biases and normalisation weights are not decayed."""
+    optimizer: Literal["adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit"] = "adamw"
+    """bitsandbytes holds the moments in 8 bits, or pages them out of the GPU's memory (CUDA)."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this global L2 norm."""
     share_prefix: bool = True
@@ -214,6 +225,8 @@ class Evaluation(Settings):
 
     split: Literal["test", "validation"] = "test"
     """What the predictions and scores of the run are about."""
+    quantize: tuple[Precision, ...] = ()
+    """Score what was trained in these precisions too, a row each; its own is always scored."""
     n_best: int = Field(default=20, ge=1)
     """Start and end positions considered per window."""
     max_answer_tokens: int = Field(default=30, ge=1)

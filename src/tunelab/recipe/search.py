@@ -76,7 +76,7 @@ def trial(run: Recipe, settings: Chosen, rung: Rung) -> Recipe:
     """The run that tries settings for `run`: on validation, and always with seed 0, so that the
     seeds of a method share their trials."""
     assert run.search is not None
-    bare = {"split": "validation", "ablations": (), "contamination": False}
+    bare = {"split": "validation", "ablations": (), "contamination": False, "quantize": ()}
     tried = merge(
         tree_of(with_settings(run, settings)),
         {"track": (), "also_evaluate": (), "evaluation": bare},

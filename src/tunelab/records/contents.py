@@ -56,6 +56,10 @@ class Cost(Record):
     """Real (not padding) tokens trained on per second of training; None if nothing was trained."""
     seconds_overhead: float | None = None
     """Wall-clock seconds of all else: loading, tokenising, saving, proving. None where resumed."""
+    held_bytes: int | None = None
+    """All weights, as they are held while the model answers; on disk they take the same."""
+    answering_tokens_per_second: float | None = None
+    """Tokens read and written per second of answering."""
     energy_joules: float | None = None
     """None too where the run was resumed: the counters of the sessions before are gone."""
     price: float | None = None

@@ -163,7 +163,7 @@ class RunDirectory:
     def weights(self) -> list[Path]:
         """The stored weights; the tokenizer and the model card beside them do not count."""
         folders = (self.adapter, self.model)
-        return [path for folder in folders for path in sorted(folder.glob(f"*{_WEIGHTS}"))]
+        return [path for folder in folders for path in sorted(folder.rglob(f"*{_WEIGHTS}"))]
 
     def file_records(self) -> dict[str, FileRecord]:
         """Size and SHA-256 of what a finished run leaves."""

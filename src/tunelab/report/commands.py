@@ -23,7 +23,7 @@ from tunelab.report.page import colours_of, page
 from tunelab.report.recommendation import NO_LIMITS, Limits
 from tunelab.report.report import Report, make_report
 from tunelab.report.study import Method, read_study
-from tunelab.report.table import comma_separated
+from tunelab.report.table import comma_separated, make_row
 
 
 def write_report(directory: Path, limits: Limits = NO_LIMITS) -> Report:
@@ -36,7 +36,8 @@ def write_report(directory: Path, limits: Limits = NO_LIMITS) -> Report:
     study = read_study(directory)
     report = make_report(study, limits)
     write_atomically(directory / "table.md", text(report))
-    write_atomically(directory / "table.csv", comma_separated(report.rows))
+    every_row = [*report.rows, *map(make_row, study.precisions)]
+    write_atomically(directory / "table.csv", comma_separated(every_row))
     if drawn := curves(study.methods):
         picture = risk_chart(drawn, colours_of(report), standalone=True)
         write_atomically(directory / RISK_COVERAGE_FILE, f"{picture}\n")

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 
 from tunelab.report.beside import BESIDE_MEANING, beside_markdown
 from tunelab.report.ledger import ledger_markdown, ledger_sentences
+from tunelab.report.precisions import (
+    PRECISIONS_MEANING,
+    precision_cells,
+    precision_sentences,
+)
 from tunelab.report.reasons import reason_lines, reasons_meaning
 from tunelab.report.report import Report
-from tunelab.report.table import markdown
+from tunelab.report.table import markdown, ruled
 from tunelab.report.telling import COMMAND, circumstances, meaning, proofs
 
 RISK_COVERAGE_FILE = "risk-coverage.svg"
@@ -24,6 +29,9 @@ def text(report: Report) -> str:
     if report.ledger:
         parts += ["## Forgetting", ledger_markdown(report.ledger)]
         parts += [_bullets(ledger_sentences(report.ledger))]
+    if report.study.precisions:
+        told = _bullets([*precision_sentences(report.study), *PRECISIONS_MEANING])
+        parts += ["## In other precisions", ruled(precision_cells(report.study)), told]
     if any(run.curve for run in finished):
         parts += ["## Beside the official scores", *_beside(report)]
     if reasons := [*reason_lines(report.study.methods), *reasons_meaning(report.study.methods)]:

@@ -17,6 +17,11 @@ from tunelab.report.advice import axes, decisive_field
 from tunelab.report.beside import BESIDE_MEANING, beside_table, curves
 from tunelab.report.charts import axis_chart, cost_chart, loss_chart, risk_chart
 from tunelab.report.comparing import spoken_names
+from tunelab.report.precisions import (
+    PRECISIONS_MEANING,
+    precision_cells,
+    precision_sentences,
+)
 from tunelab.report.questions import Questions, read_questions
 from tunelab.report.reasons import reason_lines, reasons_meaning
 from tunelab.report.recommendation import COSTS, Field
@@ -80,6 +85,9 @@ def page(report: Report) -> str:
         risk_chart=risk_chart(drawn, colours) if (drawn := curves(report.study.methods)) else "",
         beside=beside_table(report.study.methods),
         beside_meaning=BESIDE_MEANING,
+        precisions=precision_cells(report.study),
+        precision_sentences=precision_sentences(report.study),
+        precisions_meaning=PRECISIONS_MEANING,
         slices=slice_tables(compared, primary, questions, colours) if compared else [],
         answers=answer_views(compared, primary, questions, colours) if compared else {},
         compared=compared,

@@ -13,6 +13,7 @@ from tunelab.report.beside import beside_document
 from tunelab.report.comparing import Comparison, compare_all, not_compared
 from tunelab.report.ledger import Account, ledger_document, read_ledger
 from tunelab.report.looking import not_looked_at
+from tunelab.report.precisions import precision_sentences
 from tunelab.report.reasons import reasons_document
 from tunelab.report.recommendation import Advice, Limits
 from tunelab.report.study import Study
@@ -60,8 +61,8 @@ class Report:
         """What became of the runs that did not finish."""
         return [
             f"{run.directory.path.name}: {run.status}" + (f": {run.message}" if run.message else "")
-            for row in self.rows
-            for run in row.method.runs
+            for method in (*self.study.methods, *self.study.precisions)
+            for run in method.runs
             if run.status != "ok"
         ]
 
@@ -77,6 +78,7 @@ class Report:
             "looks": self.study.looks and self.study.looks.model_dump(mode="json"),
             "comparisons": [comparison.document() for comparison in self.comparisons],
             "not_compared": self.not_compared,
+            "precisions": precision_sentences(self.study),
             "beside": beside_document(self.study.methods),
             **reasons_document(self.study.methods),
             "forgetting": ledger_document(self.ledger),

@@ -137,6 +137,8 @@ class Study:
     directory: Path
     name: str
     methods: tuple[Method, ...]
+    precisions: tuple[Method, ...]
+    """What was trained, scored in the precisions that the recipe lists; `label@precision`."""
     left_out: int
     """Runs in the directory that its recipe does not ask for."""
     looks: Looks | None = None
@@ -155,7 +157,7 @@ def read_study(directory: Path) -> Study:
     places = find_runs(directory)
     if not (directory / "runs").is_dir():
         found = [read_run(place) for place in places]
-        return Study(directory, found[0].recipe.name, _by_label(found, {}), 0)
+        return Study(directory, found[0].recipe.name, _by_label(found, {}), (), 0)
     found = _with_shared_items(_read_all(places))
     recipe = read_written(directory / "recipe.yaml")
     looks = read_looks(directory)
@@ -166,7 +168,16 @@ def read_study(directory: Path) -> Study:
     for label, seed in wanted:
         if (label, seed) not in present:
             missing[label].append(seed)
-    return Study(directory, recipe.name, _by_label(kept, missing), len(found) - len(kept), looks)
+    scoring = {label for (label, _), run in wanted.items() if run.evaluation.quantize}
+    every = _by_label(kept, missing)
+    return Study(
+        directory,
+        recipe.name,
+        tuple(method for method in every if method.label not in scoring),
+        tuple(method for method in every if method.label in scoring),
+        len(found) - len(kept),
+        looks,
+    )
 
 
 def asked_for(recipe: Recipe, looks: Looks | None) -> dict[tuple[str, int], Recipe]:

@@ -86,9 +86,13 @@ def cells(row: Row, metrics: Mapping[str, str]) -> dict[str, str]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table in markdown; a column that is empty throughout is left out."""
+    """The table in markdown."""
     metrics = metrics_of(rows)
-    texts = [cells(row, metrics) for row in rows]
+    return ruled([cells(row, metrics) for row in rows])
+
+
+def ruled(texts: Sequence[Mapping[str, str]]) -> str:
+    """Rows of equal columns in markdown; a column that is empty throughout is left out."""
     columns = [name for name in texts[0] if any(text[name] != "-" for text in texts)]
     lines = [
         "| " + " | ".join(columns) + " |",

@@ -25,7 +25,7 @@ from tunelab.prompts.prompter import Prompter
 from tunelab.prompts.reasoning import reasoning_token_ids
 from tunelab.prompts.shots import choose_shots
 from tunelab.prompts.vocabulary import fit_vocabulary
-from tunelab.recipe import Evaluation, Recipe
+from tunelab.recipe import Evaluation, Model, Recipe
 from tunelab.records import Decoded, Prediction, Proof
 from tunelab.runs.progress import Display
 from tunelab.tokentree.decoding import (
@@ -41,7 +41,8 @@ from tunelab.tokentree.generation import generate
 from tunelab.tokentree.packing import PackedTree, one_by_one, pack
 from tunelab.tokentree.reading import sequence_log_probs, target_log_probs
 from tunelab.training.answers import AnswerObjective
-from tunelab.tuning import TunedModel, apply_tuning, load_tuned
+from tunelab.tuning import TunedModel, apply_tuning
+from tunelab.tuning.apply import load_stored, model_to_load
 from tunelab.tuning.calibration import task_calibration
 from tunelab.tuning.parity import Logits
 
@@ -69,8 +70,10 @@ class DecoderFamily:
         self._recipe = recipe
         self._accelerator = accelerator
         self._display = display
+        self.answered_tokens = 0
         self._calibrating = partial(task_calibration, recipe, train)
-        decoder = _load(recipe, self._calibrating)
+        settings = model_to_load(recipe, stored)
+        decoder = _load(recipe, settings, self._calibrating)
         self.tokenizer = decoder.tokenizer
         self.prompter = Prompter(
             decoder.tokenizer, recipe.prompt, choose_shots(train, recipe.tuning, seed=recipe.seed)
@@ -81,7 +84,10 @@ class DecoderFamily:
         self._identity = {
             "class": type(decoder.model).__name__,
             "sha256": weights_digest(decoder.model),
+            "quantize": settings.quantize,
         }
+        if decoder.calibration is not None:
+            self._identity["calibration"] = decoder.calibration.line
         if stored is None:
             self.tuned = apply_tuning(
                 decoder.model,
@@ -91,7 +97,7 @@ class DecoderFamily:
                 new_tokens=reasoning_token_ids(self.tokenizer, recipe.prompt.reasoning_tokens),
             )
         else:
-            self.tuned = load_tuned(decoder.model, stored, recipe.tuning)
+            self.tuned = load_stored(decoder.model, stored, recipe.tuning)
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.tuned.model.to(accelerator.device)
@@ -165,6 +171,8 @@ class DecoderFamily:
                 style=self._recipe.prompt.style,
                 score=self._score,
             )
+        self.answered_tokens += sum(len(prompts[index]) for index in read)
+        self.answered_tokens += sum(len(each.ids) for each in written)
         found = dict(zip(read, answered, strict=True))
         return [
             found[index] if index in found else unread(example)
@@ -228,7 +236,7 @@ class DecoderFamily:
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""
-        loaded = _load(self._recipe, self._calibrating).model
+        loaded = _load(self._recipe, self._recipe.model, self._calibrating).model
         torch.nn.Module.to(loaded, self._accelerator.device)
         return loaded
 
@@ -295,9 +303,9 @@ class DecoderFamily:
             self.notes.append(sentence)
 
 
-def _load(recipe: Recipe, calibrating: Calibrating) -> Decoder:
+def _load(recipe: Recipe, settings: Model, calibrating: Calibrating) -> Decoder:
     """The checkpoint, with rows for the reasoning tokens; equal seeds give equal rows."""
-    decoder = load_decoder(recipe.model, seed=recipe.seed, calibrating=calibrating)
+    decoder = load_decoder(settings, seed=recipe.seed, calibrating=calibrating)
     fit_vocabulary(
         decoder.model, decoder.tokenizer, reasoning_tokens=recipe.prompt.reasoning_tokens
     )

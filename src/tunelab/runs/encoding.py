@@ -22,7 +22,8 @@ from tunelab.recipe import Evaluation, Recipe
 from tunelab.records import Prediction, Proof
 from tunelab.runs.progress import Display
 from tunelab.training.spans import SpanObjective
-from tunelab.tuning import TunedModel, apply_tuning, load_tuned
+from tunelab.tuning import TunedModel, apply_tuning
+from tunelab.tuning.apply import load_stored, model_to_load
 from tunelab.tuning.parity import Logits
 
 TOKENS_PER_PASS = 4096
@@ -50,12 +51,15 @@ class EncoderFamily:
         self._accelerator = accelerator
         self._display = display
         self._tokens = tokens
-        encoder = load_encoder(recipe.model, seed=recipe.seed)
+        self.answered_tokens = 0
+        settings = model_to_load(recipe, stored)
+        encoder = load_encoder(settings, seed=recipe.seed)
         self.tokenizer = encoder.tokenizer
         self._pad_id = encoder.pad_id
         self._identity = {
             "class": type(encoder.model).__name__,
             "sha256": weights_digest(encoder.model),
+            "quantize": settings.quantize,
             "head": "new" if encoder.fresh_head else "from the checkpoint",
         }
         if stored is None:
@@ -63,7 +67,7 @@ class EncoderFamily:
                 encoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
             )
         else:
-            self.tuned = load_tuned(encoder.model, stored, recipe.tuning)
+            self.tuned = load_stored(encoder.model, stored, recipe.tuning)
         self.tuned.model.to(accelerator.device)
 
     def answering_by(self, settings: Evaluation) -> Self:
@@ -90,6 +94,7 @@ class EncoderFamily:
     def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
         """The best span of each example, over its windows."""
         windows = self._windows(examples)
+        self.answered_tokens += sum(len(window.input_ids) for window in windows)
         self.tuned.model.eval()
         with self._display.phase(name, len(windows)) as advance:
             return predict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import psutil
 import torch
 
 _PACKAGES = ("tunelab", "torch", "transformers", "peft", "accelerate", "numpy")
+_EXTRAS = ("bitsandbytes", "llmcompressor", "compressed-tensors")
 
 
 def versions() -> dict[str, str]:
@@ -21,6 +23,9 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed as a package"
+    for package in _EXTRAS:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
     return found
 
 

@@ -34,7 +34,7 @@ from tunelab.errors import DivergedError, Interrupted, ProofError, StorageError,
 from tunelab.evaluation.ablations import ablated_scores
 from tunelab.evaluation.measure import task_name, task_scores
 from tunelab.evaluation.spans import apply_threshold
-from tunelab.models.quantise_held import parameter_count
+from tunelab.models.quantise_held import held_bytes, parameter_count
 from tunelab.recipe import AnyChoiceTask, NoTuning, Recipe, SquadTask, digest, dump
 from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
 from tunelab.records.files import remove_leftovers, storage_errors, sync_tree
@@ -50,6 +50,7 @@ from tunelab.runs.remote import RemoteFamily
 from tunelab.runs.remote_checks import estimated_price
 from tunelab.runs.sharing import NOTHING_SHARED, Shared
 from tunelab.runs.tracking import Mirror
+from tunelab.runs.trained import Trained, find_trained
 from tunelab.training.loop import Hooks, Outcome, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
@@ -175,6 +176,7 @@ class _Run:
         set_seed(recipe.seed)
         accelerator = Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
         per_epoch = steps_per_epoch(len(data.train), recipe.training.batch_size)
+        scored = find_trained(recipe, self.directory)
         family = load_family(
             recipe,
             data.train,
@@ -182,6 +184,7 @@ class _Run:
             accelerator=accelerator,
             display=self.answering_display,
             tokens=self.shared.tokens,
+            stored=scored.stored if scored else None,
         )
         self.note(model=family.identity())
         answering = Answering(recipe, family)
@@ -192,13 +195,18 @@ class _Run:
             validate = (lambda: answering.validation_f1(held_out)) if held_out else None
             trained = self._train(data.train, family, validate, accelerator)
             answering.seconds = trained.seconds_validation  # those of earlier sessions too
-        self._evaluate(data, answering)
-        self._also(family.tuned, family.tokenizer, accelerator)
-        if recipe.evaluation.contamination:
+        self._evaluate(data, answering, scored)
+        if scored is None:
+            self._also(family.tuned, family.tokenizer, accelerator)
+        if recipe.evaluation.contamination and scored is None:
             shards = answering.order_shards(data.test, reader=family.reader)
             self.directory.write_contamination(shards)
         self.note(notes=(*self.manifest.notes, *family.notes))
-        self.note(cost=self._cost(family.tuned, trained, answering.seconds))
+        self.note(
+            cost=self._cost(
+                family.tuned, trained, answering.seconds, answered=family.answered_tokens
+            )
+        )
 
     def _choose(self, data: TaskData[ChoiceExample], task: AnyChoiceTask) -> None:
         """A task with given answers: tune a model, and let it choose."""
@@ -239,7 +247,7 @@ class _Run:
         family = RemoteFamily(self.recipe, data.train, display=self.display, stop=self.stop)
         self.note(model=family.identity())
         answering = Answering(self.recipe, family)
-        self._evaluate(data, answering)
+        self._evaluate(data, answering, None)
         spent = family.spending
         self.note(
             notes=(*self.manifest.notes, *family.notes, spent.sentence(api)),
@@ -333,15 +341,20 @@ class _Run:
         self.note(proofs=tuple(proofs))
         raise_unless_held(proofs)
 
-    def _evaluate(self, data: TaskData[Example], answering: Answering) -> None:
-        """Predict and score what the recipe asks for, with a threshold from validation."""
+    def _evaluate(
+        self, data: TaskData[Example], answering: Answering, scored: Trained | None
+    ) -> None:
+        """Predict and score what the recipe asks for, with a threshold from validation, or with
+        the one of the run whose weights are scored.
+        """
         recipe = self.recipe
         held_out = (
             answering.answer(data.validation, "validation")
-            if recipe.evaluation.split == "validation" or answering.chooses_threshold
+            if recipe.evaluation.split == "validation"
+            or (answering.chooses_threshold and scored is None)
             else []
         )
-        threshold = answering.threshold(held_out)
+        threshold = scored.threshold if scored else answering.threshold(held_out)
         match recipe.evaluation.split:
             case "test":
                 asked, predictions = data.test, answering.answer(data.test, "test")
@@ -352,7 +365,7 @@ class _Run:
         predictions = apply_threshold(predictions, threshold)
         self.directory.write_predictions(predictions)
         scores = task_scores(recipe.task, predictions)
-        for ablation in recipe.evaluation.ablations:
+        for ablation in recipe.evaluation.ablations if scored is None else ():
             ablated = apply_threshold(answering.answer_ablated(asked, ablation), threshold)
             self.directory.write_predictions(ablated, ablation=ablation)
             scores |= ablated_scores(recipe.task, ablation, ablated)
@@ -379,7 +392,9 @@ class _Run:
             self.note(notes=(*self.manifest.notes, *found.notes))
         self.directory.write_scores(scores)
 
-    def _cost(self, tuned: TunedModel, trained: Outcome | None, evaluation: float) -> Cost:
+    def _cost(
+        self, tuned: TunedModel, trained: Outcome | None, evaluation: float, *, answered: int = 0
+    ) -> Cost:
         steps = trained.steps if trained else []
         peaks = [step.peak_memory_bytes for step in steps if step.peak_memory_bytes is not None]
         training = sum(step.seconds for step in steps)
@@ -396,6 +411,8 @@ class _Run:
             saved_bytes=sum(path.stat().st_size for path in self.directory.weights()),
             tokens_per_second=tokens / training if training else None,
             seconds_overhead=None if resumed else overhead,
+            held_bytes=held_bytes(tuned.model),
+            answering_tokens_per_second=answered / evaluation if answered and evaluation else None,
             energy_joules=None if resumed else self.energy.joules(),
             price=hourly * (training + evaluation) / 3600 if hourly else None,
         )

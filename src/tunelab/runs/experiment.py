@@ -37,6 +37,7 @@ from tunelab.runs.search import Found, search
 from tunelab.runs.sharing import Shared
 from tunelab.runs.tracking import check_trackers
 from tunelab.runs.until import UntilSeparable
+from tunelab.training.optimizers import check_optimizer
 from tunelab.tuning import check_tuning
 
 _SECONDS_FOR_A_PREDECESSOR = 5.0
@@ -142,8 +143,15 @@ def check(runs: Sequence[Recipe], *, load: Load = load_squad) -> None:
             if started.model.endpoint is None:
                 resolve_checkpoint(started.model.path)
                 check_family(started)
+            elif started.evaluation.quantize or started.model.quantize != "none":
+                raise RecipeError(
+                    f"{started.model.endpoint} holds the weights; they cannot be quantised here.",
+                    hint="Leave model.quantize and evaluation.quantize out.",
+                )
             check_tuning(started.tuning, started.model.quantize)
-            check_installed(started.model.quantize)
+            check_optimizer(started.training)
+            for precision in (started.model.quantize, *started.evaluation.quantize):
+                check_installed(precision)
 
 
 def _loader() -> Load:

@@ -76,6 +76,9 @@ class Trainable(Protocol[TrainedT]):
 class Family(Answers, Trainable[Example], Protocol):
     """A model of some family, tuned as a recipe says, that answers questions on a text."""
 
+    answered_tokens: int
+    """Read and written while answering, padding not counted; it grows while the run goes on."""
+
     def answering_by(self, settings: Evaluation) -> Self:
         """The same model, answering in another way."""
         ...
@@ -107,6 +110,12 @@ def check_family(recipe: Recipe) -> None:
             "it gives a text no probability.",
             hint="Leave evaluation.contamination out, or choose a decoder (see `tunelab models`).",
         )
+    asked = {recipe.model.quantize, *recipe.evaluation.quantize}
+    if asked & {"gptq-int4", "gptq-int8"} and reading_direction(recipe.model) == "both ways":
+        raise RecipeError(
+            f"GPTQ is for decoders, but the model '{recipe.model.path}' is an encoder.",
+            hint="Use int8 or nf4.",
+        )
     if isinstance(recipe.task, SquadTask):
         _check_decoding(recipe)
     else:
@@ -127,9 +136,11 @@ def _check_choosing(recipe: Recipe) -> None:
             "task.",
             hint=f"Say task.shots={recipe.tuning.shots}.",
         )
-    if recipe.evaluation.ablations or recipe.evaluation.contamination:
+    asked = recipe.evaluation
+    if asked.ablations or asked.contamination or asked.quantize:
         raise RecipeError(
-            f"evaluation.ablations and contamination are for task.kind=squad, not {kind}.",
+            "evaluation.ablations, contamination and quantize are for task.kind=squad, not "
+            f"{kind}.",
             hint="Leave them out.",
         )
     if recipe.model.endpoint is not None:

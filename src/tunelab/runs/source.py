@@ -28,6 +28,7 @@ from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
 from tunelab.runs.family import load_family
 from tunelab.runs.progress import Display
+from tunelab.runs.trained import find_trained
 
 LONGEST = 4096
 """Tokens of prompt and answer that a checkpoint without a recipe is asked with at most."""
@@ -113,15 +114,18 @@ def _run(run: RunDirectory) -> Source:
             f"{run.path.name} asked a model behind an endpoint; there is nothing here to load.",
             hint=f"Ask {recipe.model.endpoint} itself.",
         )
+    trained = find_trained(recipe, run)
     untuned = isinstance(recipe.tuning, NoTuning)
     stored = None if untuned else run.adapter if run.adapter.is_dir() else run.model
+    stored = trained.stored if trained else stored
     return Source(run.path.name, recipe, stored, manifest.no_answer_threshold)
 
 
 def _needs_examples(recipe: Recipe) -> bool:
     """Whether training examples are a part of the model: shown to it, or it was calibrated on."""
     shots = recipe.tuning.shots if isinstance(recipe.tuning, NoTuning) else 0
-    return shots > 0 or recipe.model.quantize.startswith("gptq")
+    held = (recipe.model.quantize, *recipe.evaluation.quantize)
+    return shots > 0 or any(precision.startswith("gptq") for precision in held)
 
 
 def _adapter(folder: Path) -> Source:

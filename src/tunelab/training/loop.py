@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from accelerate import Accelerator
 
 from tunelab.errors import DivergedError, Interrupted
@@ -20,6 +19,7 @@ from tunelab.records import RunDirectory, Step, append_line, write_atomically
 from tunelab.training.checkpoint import Checkpoints, Progress
 from tunelab.training.meters import MemoryMeter
 from tunelab.training.objective import Batch, Objective
+from tunelab.training.optimizers import make_optimizer
 from tunelab.training.schedule import epoch_order, rate_factor, step_examples, steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel
 
@@ -87,7 +87,7 @@ def train(
     """
     trained = tuned.trained_parameters()
     groups = tuned.parameter_groups(settings.learning_rate, settings.weight_decay)
-    optimizer = torch.optim.AdamW(groups, fused=True)
+    optimizer = make_optimizer(settings, groups)
     rates = [group["lr"] for group in optimizer.param_groups]
     watch.before(optimizer)
     checkpoints = Checkpoints(directory, tuned, optimizer, watch, origin=origin, say=hooks.say)

@@ -6,6 +6,7 @@ the proofs compare the two.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,17 +22,21 @@ from tunelab.recipe.schema import (
     FullTuning,
     HeadTuning,
     LoraTuning,
+    Model,
     NoTuning,
     PeftTuning,
     Precision,
     PrefixTuning,
     PromptTuning,
+    Recipe,
+    StackTuning,
     Tuning,
 )
 from tunelab.tuning.layers import head_names, is_decoder
 from tunelab.tuning.methods import AdapterTuning, check_options, peft_config
 from tunelab.tuning.model import TunedModel
 from tunelab.tuning.prompted import Prompted, PromptedEncoder
+from tunelab.tuning.stacking import load_stacked, refuse_encoder, stacked
 from tunelab.tuning.storing import load_adapter, load_model, lora_matrices
 
 _CHANGES_THE_BASE = ("pissa", "olora")
@@ -60,7 +65,7 @@ def apply_tuning(
         TuningError: the method does not exist, does not know an option, does not fit the model, or
             cannot train new embeddings.
     """
-    if new_tokens and not isinstance(tuning, NoTuning | FullTuning | LoraTuning):
+    if new_tokens and not isinstance(tuning, NoTuning | FullTuning | LoraTuning | StackTuning):
         raise TuningError(
             f"'{tuning.kind}' leaves the embeddings as they are, but {len(new_tokens)} tokens are "
             "new to the checkpoint.",
@@ -82,8 +87,41 @@ def apply_tuning(
                 tuning,
                 frozenset(name for name, value in model.named_parameters() if id(value) in head),
             )
+        case StackTuning(parts=(lora, virtual)):
+            refuse_encoder(model)
+            beneath = _adapt(model, lora, total_steps=total_steps, seed=seed, new_tokens=new_tokens)
+            config = peft_config(model, virtual, total_steps=total_steps)
+            with _seeded(seed), _told_by_peft(model, virtual), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PEFT is wary of a second adapter
+                return stacked(beneath, cast("PeftModel", get_peft_model(model, config)), tuning)
         case LoraTuning() | PrefixTuning() | PromptTuning() | PeftTuning():
             return _adapt(model, tuning, total_steps=total_steps, seed=seed, new_tokens=new_tokens)
+
+
+def model_to_load(recipe: Recipe, stored: Path | None) -> Model:
+    """The checkpoint that a run reads, in the precision it trains on or scores in.
+
+    Args:
+        recipe: resolved.
+        stored: the folder of what was trained, where that is to answer; a whole model is read from
+            there itself.
+    """
+    [precision] = recipe.evaluation.quantize or (recipe.model.quantize,)
+    changes: dict[str, object] = {"quantize": precision}
+    if stored is not None and isinstance(recipe.tuning, FullTuning | HeadTuning):
+        changes |= {"path": str(stored), "revision": None}
+    return recipe.model.model_copy(update=changes)
+
+
+def load_stored(model: PreTrainedModel, stored: Path, tuning: Tuning) -> TunedModel:
+    """Put what was trained onto what `model_to_load` named, to be scored.
+
+    Raises:
+        RecordError: the folder holds no stored weights.
+    """
+    if isinstance(tuning, FullTuning | HeadTuning):  # it was loaded from there
+        return TunedModel(model.requires_grad_(False), tuning, frozenset())
+    return load_tuned(model, stored, tuning)
 
 
 def load_tuned(model: PreTrainedModel, folder: Path, tuning: Tuning) -> TunedModel:
@@ -97,6 +135,8 @@ def load_tuned(model: PreTrainedModel, folder: Path, tuning: Tuning) -> TunedMod
     Raises:
         RecordError: the folder holds no stored weights.
     """
+    if isinstance(tuning, StackTuning):
+        return load_stacked(model, folder, tuning)
     device = model.device
     loaded = _loaded(model, folder, tuning).to(device).requires_grad_(False).eval()
     return TunedModel(loaded, tuning, frozenset())
@@ -120,9 +160,10 @@ def check_tuning(tuning: Tuning, precision: Precision) -> None:
             hint="Train an adapter on it, such as tuning.kind=lora or prefix, or set "
             "model.quantize=none.",
         )
-    if isinstance(tuning, LoraTuning) and tuning.init in _CHANGES_THE_BASE:
+    lora = tuning.parts[0] if isinstance(tuning, StackTuning) else tuning
+    if isinstance(lora, LoraTuning) and lora.init in _CHANGES_THE_BASE:
         raise TuningError(
-            f"tuning.init={tuning.init} moves a part of the weights into the adapter, which a base "
+            f"tuning.init={lora.init} moves a part of the weights into the adapter, which a base "
             f"with model.quantize={precision} cannot give up.",
             hint="Use tuning.init=default, or model.quantize=none.",
         )
@@ -151,6 +192,7 @@ def _expected(
 ) -> frozenset[str]:
     """All that LoRA, prefix and prompt tuning added; of other methods, what PEFT says.
 
+    Integers are the base's, whoever made their tensor anew (DoRA does, on a CPU).
     Those others may add frozen tensors of their own, such as AdaLoRA's count of ranks.
     """
     known = {id(parameter) for parameter in checkpoint}
@@ -160,7 +202,7 @@ def _expected(
         if (
             parameter.requires_grad
             if isinstance(tuning, PeftTuning)
-            else id(parameter) not in known
+            else id(parameter) not in known and parameter.is_floating_point()
         )
     )
 

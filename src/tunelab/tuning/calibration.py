@@ -7,6 +7,7 @@ paragraphs: no seed and no method changes it, so that all runs of a grid share o
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
@@ -30,6 +31,13 @@ def task_calibration(
         chosen[: recipe.model.calibration_samples], max_length=recipe.model.max_length
     )
     return Calibration(tuple(each.ids for each in found.encoded), "training questions")
+
+
+def random_calibration(tokenizer: PreTrainedTokenizerBase) -> Calibration:
+    """Tokens drawn at random: enough to try what runs, useless to measure what is lost."""
+    draw = random.Random(0)
+    rows = (tuple(draw.choices(range(len(tokenizer)), k=64)) for _ in range(16))
+    return Calibration(tuple(rows), "random tokens")
 
 
 def _hash(text: str) -> str:

@@ -28,10 +28,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from tunelab.errors import TunelabError
-from tunelab.recipe import schema
+from tunelab.errors import TunelabError, TuningError
+from tunelab.models.quantise_held import bits_held, kept_for_backward, quantised_layers
+from tunelab.models.virtual import VirtualInputs, VirtualKeys
+from tunelab.recipe import Precision, schema
 from tunelab.recipe.schema import Tuning
-from tunelab.tuning.apply import apply_tuning
+from tunelab.tuning.apply import apply_tuning, check_tuning
+from tunelab.tuning.layers import is_decoder
 from tunelab.tuning.methods import peft_methods
 from tunelab.tuning.model import TunedModel
 from tunelab.tuning.parity import reload_proofs
@@ -55,6 +58,7 @@ _VARIANTS: tuple[Mapping[str, object], ...] = (
     {"kind": "lora", "plus_ratio": 16},
     {"kind": "prefix"},
     {"kind": "prompt"},
+    {"kind": "stack", "parts": [{"kind": "lora"}, {"kind": "prefix"}]},
 )
 _OURS: Mapping[str, type] = {
     "none": schema.NoTuning,
@@ -63,6 +67,7 @@ _OURS: Mapping[str, type] = {
     "lora": schema.LoraTuning,
     "prefix": schema.PrefixTuning,
     "prompt": schema.PromptTuning,
+    "stack": schema.StackTuning,
 }
 
 
@@ -81,6 +86,9 @@ class Checked:
     """Weights alone."""
     merges: bool | None = None
     """Whether it can be folded into the checkpoint; None where it was not tried."""
+    held_bits: float | None = None
+    """Of each weight of a quantised base in the middle of a step, with what is kept of it in
+    unpacked form for the backward pass; None where the base is not quantised."""
 
 
 def summaries() -> dict[str, str]:
@@ -94,11 +102,23 @@ def summaries() -> dict[str, str]:
     return ours | others
 
 
-def all_tunings() -> list[Tuning]:
-    """What `check_methods` tries: our methods with LoRA's variants, then PEFT's."""
+def all_tunings(precision: Precision = "none") -> list[Tuning]:
+    """What `check_methods` tries: our methods with LoRA's variants, then PEFT's.
+
+    Those that a quantised base is refused for are left out there.
+    """
     read = TypeAdapter[Tuning](Tuning).validate_python
     others = [name for name in sorted(peft_methods()) if name not in _OURS]
-    return [read(fields) for fields in _VARIANTS] + [read({"kind": name}) for name in others]
+    every = [read(fields) for fields in _VARIANTS] + [read({"kind": name}) for name in others]
+    return [tuning for tuning in every if _is_allowed(tuning, precision)]
+
+
+def _is_allowed(tuning: Tuning, precision: Precision) -> bool:
+    try:
+        check_tuning(tuning, precision)
+    except TuningError:
+        return False
+    return True
 
 
 def check_methods(
@@ -107,7 +127,8 @@ def check_methods(
     """Run each method on its own copy of `base`.
 
     Args:
-        base: a checkpoint for question answering, in float32; left as it is.
+        base: a checkpoint for question answering or a decoder, in float32 or quantised; left as
+            it is.
         tunings: what to try.
         advance: told the name of each method when it is done.
     """
@@ -145,10 +166,16 @@ def _run(base: PreTrainedModel, tuning: Tuning, name: str) -> Checked:
     watch.before(optimizer)
     tuned.model.train()
     seconds = []
+    bits = None
     for index in range(STEPS):
         began = time.process_time()
-        scores = tuned.span_logits(**batch)
-        cross_entropy(scores, targets).backward()
+        if index == 0 and quantised_layers(tuned.model):
+            with kept_for_backward() as kept:
+                loss = cross_entropy(_scores(tuned, batch), targets)
+            bits = bits_held(tuned.model, kept)
+        else:
+            loss = cross_entropy(_scores(tuned, batch), targets)
+        loss.backward()
         tuned.after_backward()
         watch.after_backward()
         optimizer.step()
@@ -160,7 +187,7 @@ def _run(base: PreTrainedModel, tuning: Tuning, name: str) -> Checked:
 
     with tempfile.TemporaryDirectory() as directory:
         folder = tuned.save(Path(directory))
-        stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        stored = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
         proofs = reload_proofs(
             tuned, folder, lambda: copy.deepcopy(base), lambda model: _logits(model, batch)
         )
@@ -172,6 +199,7 @@ def _run(base: PreTrainedModel, tuning: Tuning, name: str) -> Checked:
         trained_parameters=count(tuned.trained_parameters().values()),
         cpu_seconds_per_step=min(seconds[1:]),
         stored_bytes=stored,
+        held_bits=bits,
         merges=any("merged" in proof.name for proof in proofs)
         if tuned.stored == "adapter"
         else None,
@@ -181,14 +209,37 @@ def _run(base: PreTrainedModel, tuning: Tuning, name: str) -> Checked:
 @torch.inference_mode()
 def _logits(model: TunedModel, batch: dict[str, Tensor]) -> Tensor:
     model.model.eval()
-    return model.span_logits(**batch)
+    return _scores(model, batch)
+
+
+def _scores(tuned: TunedModel, batch: dict[str, Tensor]) -> Tensor:
+    """What the loss is taken of, classes second: positions of two ends, or the next tokens."""
+    if not is_decoder(tuned.checkpoint):
+        return tuned.span_logits(**batch)
+    ids, rows = batch["input_ids"], {}
+    match tuned.virtual():
+        case VirtualInputs(embeddings):
+            words = tuned.checkpoint.get_input_embeddings()(ids)
+            rows["inputs_embeds"] = torch.cat((embeddings.expand(len(ids), -1, -1), words), dim=1)
+        case VirtualKeys() as keys:
+            past = keys.cache()
+            past.batch_repeat_interleave(len(ids))
+            rows |= {"input_ids": ids, "past_key_values": past}
+        case None:
+            rows["input_ids"] = ids
+    logits = tuned.checkpoint(**rows).logits[:, -ids.shape[1] :]
+    return logits[:, :-1].transpose(1, 2)
 
 
 def _batch(base: PreTrainedModel) -> tuple[dict[str, Tensor], Tensor]:
-    """Random tokens of two types, some rows padded, and targets within them."""
+    """Random tokens, and targets: of two types, some rows padded, and two positions for an
+    encoder; whole rows and each next token for a decoder.
+    """
     generator = torch.Generator().manual_seed(0)
     size = (ROWS, LENGTH)
     ids = torch.randint(10, base.config.vocab_size, size, generator=generator)
+    if is_decoder(base):
+        return {"input_ids": ids}, ids[:, 1:]
     mask = torch.ones(size, dtype=torch.long)
     mask[ROWS // 2 :, LENGTH // 2 :] = 0
     types = (torch.arange(LENGTH) >= LENGTH // 4).long().expand(size)
@@ -198,6 +249,8 @@ def _batch(base: PreTrainedModel) -> tuple[dict[str, Tensor], Tensor]:
 
 
 def _label(tuning: Tuning) -> str:
+    if isinstance(tuning, schema.StackTuning):
+        return f"stack ({' + '.join(part.kind for part in tuning.parts)})"
     settings = {
         name: value
         for name, value in tuning.model_dump(exclude_defaults=True).items()

@@ -34,7 +34,7 @@ AdapterTuning = LoraTuning | PrefixTuning | PromptTuning | PeftTuning
 INTO_LAYERS = ("prefix_tuning", "cartridge")
 """Methods whose virtual tokens are keys and values of every layer, not inputs."""
 
-_OWN = frozenset({"none", "full", "head", "lora", "prefix", "prompt"})
+_OWN = frozenset({"none", "full", "head", "lora", "prefix", "prompt", "stack"})
 _OURS_TO_SET = frozenset(
     {
         "auto_mapping",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from tunelab.errors import ProofError, TuningError
 from tunelab.models.virtual import VirtualTokens
-from tunelab.recipe.schema import FullTuning, HeadTuning, LoraTuning, NoTuning, Tuning
+from tunelab.recipe.schema import FullTuning, HeadTuning, LoraTuning, NoTuning, StackTuning, Tuning
 from tunelab.records import RunDirectory
 from tunelab.tuning.prompted import Prompted
 from tunelab.tuning.ranks import RankState, rank_state, restore_rank_state
@@ -42,6 +42,8 @@ class TunedModel:
     """Names (of `model.named_parameters()`) that should train."""
     start: dict[str, Tensor] = field(default_factory=dict)
     """LoRA matrices before training, where the method changed the base (PiSSA, OLoRA)."""
+    beneath: PeftModel | None = None
+    """The LoRA under the virtual tokens of a stack."""
 
     @property
     def stored(self) -> Stored:
@@ -130,7 +132,8 @@ class TunedModel:
         Raises:
             ProofError: nothing requires a gradient.
         """
-        ratio = self.tuning.plus_ratio if isinstance(self.tuning, LoraTuning) else 1.0
+        lora = self.tuning.parts[0] if isinstance(self.tuning, StackTuning) else self.tuning
+        ratio = lora.plus_ratio if isinstance(lora, LoraTuning) else 1.0
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.trained_parameters().items():
             rate = learning_rate * (ratio if ".lora_B." in name else 1.0)
@@ -192,6 +195,11 @@ class TunedModel:
             case "model":
                 store_model(self.checkpoint, place.model)
                 return place.model
+            case "adapter" if isinstance(self.tuning, StackTuning) and self.beneath is not None:
+                lora, virtual = self.tuning.parts
+                store_adapter(self.beneath, place.adapter / lora.kind, start=self.start)
+                store_adapter(self.adapted, place.adapter / virtual.kind, start={})
+                return place.adapter
             case "adapter":
                 store_adapter(self.adapted, place.adapter, start=self.start)
                 return place.adapter
@@ -200,7 +208,8 @@ class TunedModel:
     def adapter_off(self) -> Iterator[None]:
         """The backbone without what the method added to it, for a while."""
         if isinstance(self.model, Prompted):
-            with self.model.switched_off():
+            beneath = self.beneath.disable_adapter() if self.beneath else nullcontext()
+            with self.model.switched_off(), beneath:
                 yield
         else:
             with self.adapted.disable_adapter():

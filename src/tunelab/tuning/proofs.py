@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tunelab.errors import ProofError
-from tunelab.models.quantise_held import SLACK_BITS, Held, measure
+from tunelab.models.quantise_held import Held, measure
 from tunelab.records import Proof
 from tunelab.tuning.model import TunedModel
 
@@ -187,7 +187,7 @@ class TrainingWatch:
     def _packed(self, found: Held) -> Proof:
         return Proof(
             name="a quantised base stays quantised",
-            held=found.bits <= found.nominal_bits + SLACK_BITS,
+            held=found.is_packed,
             found=f"During training: {found.sentence}.",
             remedy="A library unpacks the base while it is trained on: its memory is not what the "
             "recipe says. Use another precision, and tell us.",
