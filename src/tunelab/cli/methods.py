@@ -49,7 +49,7 @@ def methods(
         _list(known, as_json=as_json)
         return
     if quantize:
-        tables = {
+        tables: dict[Precision, list[Checked]] = {
             precision: _check(check, only, quiet=quiet or as_json, held=precision)
             for precision in map(_precision, quantize)
         }
