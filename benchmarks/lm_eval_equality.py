@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 ALLOWED = 1e-4
-"""Between two log-probabilities in float32; of a whole text, that times its magnitude / 1000."""
+"""Between two log-probabilities of continuations in float32."""
+OF_TEXTS = 4 * 2.0**-23
+"""Of whole texts, as a share of a sum of thousands that `hf` adds up in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Equality:
 
     requests: int
     largest: float
-    """Difference of two log-probabilities, as it is compared with ALLOWED."""
+    """Difference of two log-probabilities; of whole texts scaled to what is ALLOWED."""
     apart: int
     """Requests whose answers differ by more, or whose texts differ."""
     close: int
@@ -52,8 +54,9 @@ def compare_samples(first: Sequence[dict[str, Any]], second: Sequence[dict[str, 
             if isinstance(said, str):
                 apart += said != found
                 continue
-            a, b = (said, found) if isinstance(said, float) else (said[0], found[0])
-            difference = abs(a - b) / max(1.0, abs(a) / 1000)
+            rolling = isinstance(said, float)
+            a, b = (said, found) if rolling else (said[0], found[0])
+            difference = abs(a - b) * (ALLOWED / (OF_TEXTS * abs(a)) if rolling else 1.0)
             largest = max(largest, difference)
             apart += difference > ALLOWED
             values.append(a)

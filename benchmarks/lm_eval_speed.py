@@ -204,7 +204,7 @@ def compare(
 
 def load_tasks(names: Sequence[str], folder: Path) -> list[list[Item]]:
     """The items of each task, with requests as lm-eval builds them."""
-    loaded = task_manager(names, include_path=folder).load(list(names))["tasks"]
+    loaded: dict[str, Any] = task_manager(names, include_path=folder).load(list(names))["tasks"]
     tasks: list[list[Item]] = []
     for task in loaded.values():
         if task.get_config("num_fewshot") is None:

@@ -54,6 +54,16 @@ def test_a_task_of_a_folder_is_run(tasks: Path, ours: Any) -> None:
         evaluate_tasks(ours, ["local_letters"], include_path=tasks / "none")
 
 
+def test_evaluate_takes_lm_evals_names(tasks: Path, small_decoder: Path) -> None:
+    done = tunelab(
+        *("evaluate", small_decoder, "--task", "lm-eval:local_letters"),
+        *("--include-path", tasks, "limit=4", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert 0 <= document["results"]["local_letters"]["acc,none"] <= 1
+
+
 @pytest.mark.slow  # lm-eval reads all of its task files
 def test_the_command_line_is_lm_evals_own(tasks: Path, small_decoder: Path, tmp_path: Path) -> None:
     done = tunelab(
