@@ -96,7 +96,7 @@ def test_a_run_s_own_predictions(tmp_path: Path, capsys: pytest.CaptureFixture[s
         row("q3", "", (), 3.0),
     ]
     predictions = tmp_path / "predictions.jsonl"
-    predictions.write_text("\n".join(rows) + "\n" + rows[0][:20])  # the last line is torn
+    predictions.write_text("\n".join(rows) + "\n")
     _, out, _ = score(
         "squad_v2",
         "--data",
@@ -112,6 +112,12 @@ def test_a_run_s_own_predictions(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "tuned on test" in tuned["convention"]
     assert tuned["best_f1"] > document["scores"]["f1"]
     assert tuned["best_exact_thresh"] == pytest.approx(0.1192, abs=1e-4)  # logistic(-2)
+
+    predictions.write_text("\n".join(rows) + "\n" + rows[0][:20])
+    data = data_file(tmp_path)
+    code, _, err = score("squad_v2", "--data", data, "--predictions", predictions, capsys=capsys)
+    assert code == 2
+    assert "ends in the middle of line 4" in err
 
 
 def test_the_answers_of_a_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,8 +100,8 @@ def run_experiment(
             # all methods with one seed before the next seed: a study stopped early compares
             order = sorted(range(len(todo)), key=lambda index: settled[index].seed)
             for number, index in enumerate(order, start=1):
-                if until is not None and not until.has_time:
-                    break
+                if manifests and until is not None and not until.has_time:
+                    break  # but not before a first run, or there is nothing to report
                 item, result = planned[index], found[index]
                 display.say(f"run {number} of {len(order)}: {item.directory.path.name}")
                 if result is not None and result.settings is None:
