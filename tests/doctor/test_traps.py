@@ -76,7 +76,7 @@ class Clinic:
             prompt=prompt,
             evaluation=Evaluation(max_new_tokens=max_new_tokens),
         )
-        train, test, _ = load_parts(recipe.task)
+        train, test, _ = load_parts(task)
         return examine_decoder(
             recipe, train, test, tokenizer=tokenizer or small.chatml(), shots=(), shown=2
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunelab.errors import RecipeError
-from tunelab.recipe import LoraTuning, PeftTuning, dump, read_recipe
+from tunelab.recipe import LoraTuning, PeftTuning, SquadTask, dump, read_recipe
 
 GRID = """
 name: methods
@@ -32,6 +32,7 @@ def test_paths_are_relative_to_the_file_and_may_hold_variables(
     monkeypatch.setenv("SQUAD_HOME", "/squad")
     recipe_file.write_text(GRID)
     recipe = read_recipe(recipe_file)
+    assert isinstance(recipe.task, SquadTask)
     assert recipe.task.version == "1.1"
     assert recipe.task.train == (str(recipe_file.parent.resolve() / "data/train.json"),)
     assert recipe.task.test == ("$SQUAD_HOME/dev.json.gz",)
