@@ -1,7 +1,7 @@
 """Train `tiny`, go on training it, measure it, and put it into the package.
 
-python -m pretraining FOLDER [--threads N] [--steps N]     from the last checkpoint in FOLDER on
-python -m pretraining FOLDER --levels                      share read exactly, by facts a paragraph
+python -m pretraining FOLDER [--processes N] [--steps N]   from the last checkpoint in FOLDER on
+python -m pretraining FOLDER --levels                      share read exactly, by size of paragraph
 python -m pretraining FOLDER --check [--seconds S]         tuned on `reading`: exact match and F1
 python -m pretraining FOLDER --export                      write the model into the package
 """
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import torch
 
 _PACKAGE = Path(__file__).parents[1] / "src" / "tunelab" / "models" / "bundled" / "tiny"
 
@@ -24,7 +22,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="where checkpoint, log and tokenizer lie")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="that share the work of a step")
     parser.add_argument("--steps", type=int, default=20_000, help="train until this step")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--levels", action="store_true", help="measure every level")
@@ -35,7 +33,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=24, help="questions a step, for --check")
     parser.add_argument("--questions", type=int, default=200, help="of a split, for --check")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     if options.levels:
         _levels(options.folder)
     elif options.check:
@@ -47,21 +44,22 @@ def main() -> None:
     else:
         from pretraining.train import pretrain
 
-        pretrain(options.folder, steps=options.steps)
+        pretrain(options.folder, steps=options.steps, processes=options.processes)
 
 
 def _levels(folder: Path) -> None:
     from pretraining.check import read_exactly
-    from pretraining.curriculum import FACTS
+    from pretraining.curriculum import LEVELS
     from pretraining.train import load_average, prepare_tokenizer
 
     tokenizer = prepare_tokenizer(folder)
     model, said = load_average(folder, tokenizer)
     print(f"step {said['step']}, {said['progress']}")
-    print("| facts a paragraph | answers | exactly right |\n| ---: | ---: | ---: |")
-    for level, facts in enumerate(FACTS):
-        right, asked = read_exactly(model, tokenizer, level=level)
-        print(f"| {facts} | {asked} | {100 * right / asked:.1f} % |", flush=True)
+    print("| paragraph | answers | exactly right |\n| --- | ---: | ---: |")
+    for number, size in enumerate(LEVELS):
+        right, asked = read_exactly(model, tokenizer, level=number)
+        told = f"{size.facts} facts of {size.entities}" if size else "as in `reading`"
+        print(f"| {told} | {asked} | {100 * right / asked:.1f} % |", flush=True)
 
 
 def _check(options: argparse.Namespace) -> None:

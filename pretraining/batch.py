@@ -33,8 +33,8 @@ class Rectangle:
     """(T,) the target tokens."""
     weights: Tensor
     """(T,) of each target in the loss."""
-    answers: Tensor
-    """(T,) whether a target is part of an answer, rather than its end or other text."""
+    firsts: Tensor
+    """(T,) whether a target is the first token of an answer."""
 
 
 def cut(trees: Sequence[TokenTree], *, tokens: int) -> list[list[TokenTree]]:
@@ -68,7 +68,7 @@ def lay_out(
     before: list[np.ndarray] = []
     places: list[np.ndarray] = []
     weights: list[np.ndarray] = []
-    answers: list[np.ndarray] = []
+    firsts: list[np.ndarray] = []
     chance = np.random.default_rng(seed)
     for row, tree in enumerate(trees):
         size = len(tree)
@@ -78,12 +78,11 @@ def lay_out(
         weight = tree.weights.astype(np.float64)
         weight[(weight == 0) & (chance.random(size) < text_share)] = text_weight
         chosen = np.flatnonzero((weight > 0) & (tree.parents != NO_PARENT))
-        answer = tree.weights > 0
-        answer[tree.leaves] = False
+        first = (tree.weights > 0) & (tree.weights[tree.parents] == 0)
         before.append(tree.parents[chosen] + row * longest)
         places.append(tree.tokens[chosen])
         weights.append(weight[chosen])
-        answers.append(answer[chosen])
+        firsts.append(first[chosen])
     place = np.arange(longest)
     seen = (place[None, None, :] <= place[None, :, None]) & (
         place[None, :, None] < ends[:, None, :]
@@ -96,7 +95,7 @@ def lay_out(
         before=torch.from_numpy(np.concatenate(before)),
         targets=torch.from_numpy(np.concatenate(places)),
         weights=torch.from_numpy(np.concatenate(weights)).float(),
-        answers=torch.from_numpy(np.concatenate(answers)),
+        firsts=torch.from_numpy(np.concatenate(firsts)),
     )
 
 

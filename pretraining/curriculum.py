@@ -1,7 +1,8 @@
 """A curriculum by mastery: one fact a paragraph first, more as soon as those are read.
 
 From-scratch retrieval does not begin with eight facts a paragraph (tried: nothing learned after
-minutes); with one fact there is one thing to copy, with two a choice, and so on.
+minutes). With one fact there is one thing to copy; with a few of one entity the kind of value tells
+them apart; with two entities the words have to be looked for.
 """
 
 from __future__ import annotations
@@ -10,19 +11,27 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from pretraining.sheet import echo, encode, list_sheet, story_sheet
+from pretraining.pairs import pairs
+from pretraining.scenes import Size, small_scene
+from pretraining.sheet import MOST_QUESTIONS, encode, write_sheet
+from pretraining.story import Story, tell
 from pretraining.vocabulary import SPECIAL
 from tunelab.data.reading.draw import Draw
 from tunelab.tokentree import TokenTree, build_tree
 
-FACTS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
-"""Facts a paragraph, level by level."""
-MASTERED = 0.82
-"""Share of answer tokens that are right, at which a level is done."""
+LEVELS: tuple[Size | None, ...] = (
+    Size(1, 1), Size(1, 2), Size(1, 3), Size(1, 5), Size(2, 3), Size(2, 4), Size(2, 6), Size(2, 8),
+    Size(3, 10), None,
+)  # fmt: skip
+"""Paragraphs of `reading`, smaller ones first; None is a whole one."""
+MASTERED = 0.75
+"""Share of answers that begin with the right token, at which a level is done."""
 _MEMORY = 0.95
 """How slowly the running share forgets."""
-_LEAST = 40
+_LEAST = 20
 """Steps on a level before it can be done."""
+_FREE = 4
+"""The level from which some stories have other words than `reading`."""
 
 
 @dataclass(slots=True)
@@ -33,14 +42,14 @@ class Progress:
     steps: int = 0
     """On this level."""
     right: float = 0.0
-    """Running share of answer tokens that were right on this level."""
+    """Running share of answers that began with the right token on this level."""
 
     def learn(self, right: float) -> None:
         """Take in a step's share; go one level up when this one is mastered."""
         self.steps += 1
         weight = max(1.0 - _MEMORY, 1.0 / self.steps)
         self.right += weight * (right - self.right)
-        if self.right >= MASTERED and self.steps >= _LEAST and self.level + 1 < len(FACTS):
+        if self.right >= MASTERED and self.steps >= _LEAST and self.level + 1 < len(LEVELS):
             self.level, self.steps, self.right = self.level + 1, 0, 0.0
 
 
@@ -51,41 +60,53 @@ class Lesson:
     present: list[TokenTree]
     others: list[TokenTree]
 
+    def share(self, rank: int, processes: int) -> Lesson:
+        """What one of several processes does: every so-manieth tree, by size."""
+
+        def mine(trees: list[TokenTree]) -> list[TokenTree]:
+            return sorted(trees, key=len)[rank::processes]
+
+        return Lesson(mine(self.present), mine(self.others))
+
 
 def lesson(seed: str, *, level: int, tokens: int, tokenizer: PreTrainedTokenizerBase) -> Lesson:
-    """The trees of a step, about `tokens` tokens of them: most of this level, some easier."""
+    """The trees of a step, about `tokens` tokens: most of this level, some of other kinds."""
     draw = Draw(seed)
     present: list[TokenTree] = []
     others: list[TokenTree] = []
     left = tokens
     while left > 0:
         choice = draw.below(20)
-        if choice < 14:
-            tree = story_tree(draw, level=level, tokenizer=tokenizer)
-            present.append(tree)
+        if choice < 3:
+            others.append(tree := _pairs(draw, tokenizer))
+        elif choice < 6 and level > 0:
+            others.append(tree := story_tree(draw, level=draw.below(level), tokenizer=tokenizer))
+        elif choice < 10 and level >= _FREE:
+            others.append(tree := _free(draw, level=level, tokenizer=tokenizer))
         else:
-            tree = _other(choice, draw, level=level, tokenizer=tokenizer)
-            others.append(tree)
+            present.append(tree := story_tree(draw, level=level, tokenizer=tokenizer))
         left -= len(tree)
     return Lesson(present, others)
 
 
 def story_tree(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
     """A story of a level with its questions."""
-    facts = FACTS[level]
-    sheet = story_sheet(
-        draw, facts=facts, coined=min(0.1 + 0.05 * level, 0.4), untold=0.1 if facts >= 4 else 0.0
-    )
-    return build_tree(encode(sheet, tokenizer))
+    return _tree(draw, small_scene(draw, LEVELS[level], most=MOST_QUESTIONS), tokenizer)
 
 
-def _other(choice: int, draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
-    if choice < 16 and level > 0:
-        return story_tree(draw, level=draw.below(level), tokenizer=tokenizer)
-    if choice < 18:
-        sheet = list_sheet(draw, facts=2 + draw.below(2 * level + 3), coined=0.3)
-        return build_tree(encode(sheet, tokenizer))
-    ids = range(len(SPECIAL), len(tokenizer))
+def _free(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
+    """A story of other things, names and wordings."""
+    facts = 1 + draw.below(level)
+    story = tell(draw, facts=facts, coined=0.3, untold=0.1 if facts >= 4 else 0.0)
+    return _tree(draw, story, tokenizer)
+
+
+def _tree(draw: Draw, story: Story, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
+    return build_tree(encode(write_sheet(draw, story), tokenizer))
+
+
+def _pairs(draw: Draw, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
     bos = tokenizer.bos_token_id
     assert isinstance(bos, int)
-    return build_tree([echo(draw, length=8 + draw.below(17), ids=ids, bos=bos)])
+    ids = range(len(SPECIAL), len(tokenizer))
+    return build_tree([pairs(draw, count=6, longest=1 + draw.below(2), ids=ids, bos=bos)])

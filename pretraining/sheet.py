@@ -7,13 +7,11 @@ an answer follows a heading.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from pretraining.naming import Naming
-from pretraining.story import Question, tell
+from pretraining.story import Question, Story
 from tunelab.data.reading.draw import Draw
 from tunelab.prompts.encoded import EncodedExample
 
@@ -56,35 +54,14 @@ class Sheet:
     branches: tuple[Branch, ...]
 
 
-def story_sheet(draw: Draw, *, facts: int, coined: float, untold: float) -> Sheet:
+def write_sheet(draw: Draw, story: Story) -> Sheet:
     """A story and its questions in one layout."""
-    story = tell(draw, facts=facts, coined=coined, untold=untold)
     asked, begun, nothing = draw.pick(_ASKED), draw.pick(_BEGUN), draw.pick(_UNTOLD)
     return Sheet(
         draw.pick(_HEADS) + story.text,
         tuple(
             _branch(question, begun if question.cloze else asked, nothing)
             for question in story.questions[:MOST_QUESTIONS]
-        ),
-    )
-
-
-def list_sheet(draw: Draw, *, facts: int, coined: float) -> Sheet:
-    """Names with a value each, and the names again, to be followed by their values."""
-    naming = Naming(draw, coined=coined)
-    sort = draw.pick(("person", "place", "year", "count", "goods", "animal", "prize"))
-    form = draw.pick(("person", "coined", "the emblem", "placed School"))
-    rows = [(naming.name(form), naming.value(sort)) for _ in range(facts)]
-    colon, between = draw.pick(
-        ((": ", "; "), (" = ", "\n"), (" - ", ", "), (" | ", "\n"), (", ", ". "))
-    )
-    listed = between.join(f"{name}{colon}{value}" for name, value in rows)
-    mark = draw.pick(("\n", "\nAgain: ", " // "))
-    return Sheet(
-        f"{listed}{mark}",
-        tuple(
-            Branch(f"{name}{colon.rstrip()}", f" {value}", "\n")
-            for name, value in draw.shuffled(rows)
         ),
     )
 
@@ -112,12 +89,3 @@ def encode(sheet: Sheet, tokenizer: PreTrainedTokenizerBase) -> list[EncodedExam
         targets = tuple(end > first and index > 0 for index, (_, end) in enumerate(offsets))
         examples.append(EncodedExample(tuple(ids), targets))
     return examples
-
-
-def echo(draw: Draw, *, length: int, ids: Sequence[int], bos: int) -> EncodedExample:
-    """Random tokens, and the same again: what is learned is to go on where one stands."""
-    tokens = [draw.pick(ids) for _ in range(length)]
-    told = (bos, *tokens)
-    begin = draw.below(length - 1)
-    again = tokens[begin:]
-    return EncodedExample((*told, *again), (*[False] * (len(told) + 1), *[True] * (len(again) - 1)))

@@ -8,43 +8,68 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor, distributed
+from torch.multiprocessing.spawn import spawn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from pretraining.batch import cut, lay_out, losses
-from pretraining.curriculum import FACTS, Lesson, Progress, lesson
-from pretraining.start import configuration, first_model
+from pretraining.curriculum import Lesson, Progress, lesson
+from pretraining.model import configuration, first_model
 from pretraining.vocabulary import train_tokenizer
 
 SEED = 0
 RATE = 1.5e-3
-WARMUP = 60
-TOKENS = 2048
+WARMUP = 100
+TOKENS = 3072
 """Of a step."""
 _PASS = 2048
 """Of a forward pass, with padding."""
-_TEXT_SHARE, _TEXT_WEIGHT = 0.15, 0.3
+_TEXT_SHARE, _TEXT_WEIGHT = 0.1, 0.2
 _AVERAGE = 0.995
 """How slowly the averaged weights, which are exported, follow the trained ones."""
 _SAVE_EVERY, _TELL_EVERY = 100, 10
 
 
-def pretrain(folder: Path, *, steps: int) -> None:
-    """Train until step `steps`, from the checkpoint in `folder` if there is one."""
+def pretrain(folder: Path, *, steps: int, processes: int) -> None:
+    """Train until step `steps`, from the checkpoint in `folder` if there is one.
+
+    Args:
+        processes: which share the trees of a step; one thread each is quicker than one process
+            with as many threads.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    prepare_tokenizer(folder)
+    if processes == 1:
+        _pretrain(0, folder, steps, processes, os.getppid())
+        return
+    meeting_place(folder).unlink(missing_ok=True)
+    spawn(_pretrain, (folder, steps, processes, os.getpid()), nprocs=processes)
+
+
+def meeting_place(folder: Path) -> Path:
+    """The file by which processes find each other."""
+    return folder.absolute() / "meeting"
+
+
+def _pretrain(rank: int, folder: Path, steps: int, processes: int, parent: int) -> None:
+    torch.set_num_threads(1)
+    if processes > 1:
+        where = f"file://{meeting_place(folder)}"
+        distributed.init_process_group("gloo", where, rank=rank, world_size=processes)
     tokenizer = prepare_tokenizer(folder)
     model = first_model(tokenizer, seed=SEED)
     weights = dict(model.named_parameters())
     average = {name: weight.detach().clone() for name, weight in weights.items()}
-    optimizer = torch.optim.AdamW(
-        _groups(weights), lr=RATE, betas=(0.9, 0.97), eps=1e-9, fused=True
-    )
+    optimizer = torch.optim.AdamW(_groups(weights), lr=RATE, betas=(0.9, 0.98), fused=True)
     step, progress = _load(folder, weights, average, optimizer)
     model.set_attn_implementation("eager")  # short rows with masks: quicker on a CPU than sdpa
     model.train()
@@ -52,11 +77,11 @@ def pretrain(folder: Path, *, steps: int) -> None:
     while step < steps:
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / WARMUP)
-        facts = FACTS[progress.level]
         trees = lesson(
             f"tiny {SEED} {step}", level=progress.level, tokens=TOKENS, tokenizer=tokenizer
         )
-        loss, right = _learn(model, trees, seed=step)
+        learned = _learn(model, trees.share(rank, processes), seed=step)
+        loss, right = _add_up(list(weights.values()), learned, processes)
         norm = float(torch.nn.utils.clip_grad_norm_(weights.values(), 1.0))
         if not math.isfinite(norm):
             raise ArithmeticError(f"step {step}: the gradient is not finite")
@@ -67,33 +92,49 @@ def pretrain(folder: Path, *, steps: int) -> None:
             average[name].lerp_(weight.detach(), 1.0 - decay)
         progress.learn(right)
         step += 1
-        if step % _TELL_EVERY == 0:
+        if processes > 1 and os.getppid() != parent:
+            raise SystemExit("the process that began this one is gone")  # or two would write
+        if rank == 0 and step % _TELL_EVERY == 0:
             pace = (time.perf_counter() - began) / (step - told)
-            _tell(folder, step=step, facts=facts, loss=loss, right=right,
+            _tell(folder, step=step, level=progress.level, loss=loss, right=right,
                   mean=progress.right, norm=norm, seconds=pace)  # fmt: skip
             began, told = time.perf_counter(), step
-        if step % _SAVE_EVERY == 0 or step == steps:
+        if rank == 0 and (step % _SAVE_EVERY == 0 or step == steps):
             _save(folder, step, progress, weights, average, optimizer)
 
 
-def _learn(model: LlamaForCausalLM, trees: Lesson, *, seed: int) -> tuple[float, float]:
-    """Gradients of the mean loss; returns it and the share of right answers on this level."""
-    rectangles = [
-        (lay_out(part, pad=0, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=seed), known)
-        for group, known in ((trees.present, True), (trees.others, False))
-        for part in cut(group, tokens=_PASS)
-    ]
-    weight = sum(float(rows.weights.sum()) for rows, _ in rectangles)
-    loss, right, asked = 0.0, 0, 0
-    for rows, known in rectangles:
-        each, hit = losses(model, rows)
-        mean = (each * rows.weights).sum() / weight
-        mean.backward()
-        loss += mean.item()
-        if known:
-            right += int((hit & rows.answers).sum())
-            asked += int(rows.answers.sum())
-    return loss, right / asked
+def _learn(model: LlamaForCausalLM, trees: Lesson, *, seed: int) -> Tensor:
+    """Gradients of the summed loss.
+
+    Returns:
+        (4,) the loss, its weight, and of the answers on this level those that begin right, and all.
+    """
+    learned = torch.zeros(4, dtype=torch.float32)
+    for group, known in ((trees.present, True), (trees.others, False)):
+        for part in cut(group, tokens=_PASS):
+            rows = lay_out(part, pad=0, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=seed)
+            each, hit = losses(model, rows)
+            loss = (each * rows.weights).sum()
+            loss.backward()
+            asked = rows.firsts if known else torch.zeros_like(rows.firsts)
+            said = (loss.detach(), rows.weights.sum(), (hit & asked).sum(), asked.sum())
+            learned += torch.stack([number.float() for number in said])
+    return learned
+
+
+def _add_up(weights: Sequence[Tensor], learned: Tensor, processes: int) -> tuple[float, float]:
+    """Mean gradients over all processes; returns the mean loss and the share of right answers."""
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    assert len(gradients) == len(weights)
+    flat = torch.cat([*(gradient.flatten() for gradient in gradients), learned])
+    if processes > 1:
+        distributed.all_reduce(flat)
+    loss, weight, right, asked = flat[-4:].tolist()
+    for gradient, summed in zip(
+        gradients, flat[:-4].split([gradient.numel() for gradient in gradients]), strict=True
+    ):
+        gradient.copy_(summed.view_as(gradient) / weight)
+    return loss / weight, right / asked
 
 
 def prepare_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -120,7 +161,7 @@ def load_average(
 def _groups(weights: dict[str, torch.nn.Parameter]) -> list[dict[str, object]]:
     inner = [w for n, w in weights.items() if w.ndim == 2 and "embed" not in n]
     outer = [w for n, w in weights.items() if w.ndim != 2 or "embed" in n]
-    return [{"params": inner, "weight_decay": 0.02}, {"params": outer, "weight_decay": 0.0}]
+    return [{"params": inner, "weight_decay": 0.05}, {"params": outer, "weight_decay": 0.0}]
 
 
 def _save(
@@ -128,7 +169,7 @@ def _save(
     step: int,
     progress: Progress,
     weights: dict[str, torch.nn.Parameter],
-    average: dict[str, torch.Tensor],
+    average: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
     tensors = {f"weight/{name}": weight.detach() for name, weight in weights.items()}
@@ -145,7 +186,7 @@ def _save(
 def _load(
     folder: Path,
     weights: dict[str, torch.nn.Parameter],
-    average: dict[str, torch.Tensor],
+    average: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> tuple[int, Progress]:
     path = folder / "checkpoint.safetensors"

@@ -12,18 +12,19 @@ from collections.abc import Iterator
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from pretraining.naming import Naming
-from pretraining.sheet import story_sheet
+from pretraining.scenes import small_scene
+from pretraining.sheet import write_sheet
+from pretraining.story import tell
 from tunelab.data.reading.draw import Draw
 
-SIZE = 8192
+SIZE = 4096
 BOS, EOS, PAD = "<|begin|>", "<|end|>", "<|pad|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
 SPECIAL = (BOS, EOS, PAD, SYSTEM, USER, ASSISTANT)
 CONTEXT = 2048
 
 _SHEETS = 6000
-_TIMES = 60
+_TIMES = 20
 """How often numbers are repeated, so that each becomes a token."""
 
 CHAT_TEMPLATE = (
@@ -70,15 +71,17 @@ def train_tokenizer(*, seed: int) -> PreTrainedTokenizerFast:
 
 
 def _text(seed: int) -> Iterator[str]:
-    """Sheets, names at the beginning of lines, and numbers, with a space before and without."""
+    """Sheets of both kinds of story, and numbers, with a space before and without."""
     for number in range(_SHEETS):
         draw = Draw(f"vocabulary {seed} {number}")
-        sheet = story_sheet(draw, facts=8, coined=0.25, untold=0.1)
+        story = (
+            tell(draw, facts=8, coined=0.25, untold=0.1)
+            if number % 4 == 0
+            else small_scene(draw, None, most=4)
+        )
+        sheet = write_sheet(draw, story)
         yield sheet.beginning
-        yield from (f"{branch.prompt}{branch.answer}{branch.end}" for branch in sheet.branches[:2])
-        naming = Naming(draw, coined=0.25)
-        for sort in ("person", "place", "goods", "subject", "food", "material", "prize", "fuel"):
-            yield naming.value(sort)
+        yield from (f"{branch.prompt}{branch.answer}{branch.end}" for branch in sheet.branches[:3])
     for number in (*range(1000), *range(1500, 2000)):
         yield f"{number} {number} " * _TIMES
         yield "\n".join([str(number)] * _TIMES)

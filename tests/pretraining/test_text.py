@@ -1,16 +1,18 @@
-"""The text that `tiny` is pretrained on: right, reproducible, and without what `reading` holds."""
+"""The text that `tiny` is pretrained on: right, reproducible, without what `reading` holds out."""
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
 
+from pretraining.curriculum import LEVELS
 from pretraining.naming import reading_names
-from pretraining.sheet import MOST_QUESTIONS, list_sheet, story_sheet
-from pretraining.story import tell
+from pretraining.scenes import small_scene
+from pretraining.sheet import MOST_QUESTIONS, write_sheet
+from pretraining.story import Story, tell
 from pretraining.wording import held_out_wordings, plain, relations
 
-from tunelab.data.reading import generate
+from tunelab.data.reading import Split, generate
 from tunelab.data.reading.draw import Draw
 
 _STORIES = 300
@@ -52,26 +54,42 @@ def test_no_question_of_reading_and_no_held_out_statement_can_be_made() -> None:
         assert unwanted.isdisjoint(map(plain, (*relation.asks, *relation.phrases, *relation.says)))
 
 
-def test_paragraphs_of_reading_are_not_among_the_sheets() -> None:
-    document = generate("test", questions=200)
-    asked = {q["question"] for a in document["data"] for p in a["paragraphs"] for q in p["qas"]}
-    made = {
-        question.text
-        for number in range(_STORIES)
-        for question in tell(Draw(f"f {number}"), facts=8, coined=0.3, untold=0.0).questions
-    }
-    assert asked.isdisjoint(made)
+def test_a_small_scene_has_its_size_and_its_answers_stand_in_it() -> None:
+    for level, size in enumerate(LEVELS):
+        told = 0
+        for number in range(20):
+            story = small_scene(Draw(f"h {level} {number}"), size, most=MOST_QUESTIONS)
+            answers = {question.answer for question in story.questions}
+            assert all(answer in story.text for answer in answers)
+            assert "" not in answers or size is None, "only whole paragraphs leave questions open"
+            told += len(answers)
+        assert told >= 20
+
+
+def test_paragraphs_and_held_out_wordings_of_reading_are_not_among_the_sheets() -> None:
+    def texts(split: Split) -> tuple[set[str], set[str]]:
+        document = generate(split, questions=400)
+        paragraphs = [p for a in document["data"] for p in a["paragraphs"]]
+        asked = {q["question"] for p in paragraphs for q in p["qas"]}
+        return {p["context"] for p in paragraphs}, asked
+
+    contexts, asked = texts("test")
+    trained, _ = texts("train")
+    for number in range(_STORIES):
+        story = small_scene(Draw(f"f {number}"), None, most=MOST_QUESTIONS)
+        assert story.text not in contexts | trained
+        assert asked.isdisjoint(question.text for question in story.questions)
 
 
 def test_an_answer_never_begins_a_line() -> None:
     """So that the base does not answer behind a heading before it is tuned to."""
     for number in range(_STORIES):
         draw = Draw(f"g {number}")
-        sheets = (
-            story_sheet(draw, facts=5, coined=0.3, untold=0.1),
-            list_sheet(draw, facts=5, coined=0.3),
-        )
-        for sheet in sheets:
+        stories: list[Story] = [
+            tell(draw, facts=5, coined=0.3, untold=0.1),
+            small_scene(draw, None, most=MOST_QUESTIONS),
+        ]
+        for sheet in (write_sheet(draw, story) for story in stories):
             assert 0 < len(sheet.branches) <= MOST_QUESTIONS
             for branch in sheet.branches:
                 assert not branch.prompt.rstrip(" ").endswith("\n")

@@ -39,7 +39,7 @@ def ask(
     scene: Scene, passage: Passage, frames: Frames, names: Names, draw: Draw, *, count: int
 ) -> list[Question]:
     """Draw `count` different questions, or a few less if the paragraph does not give so many."""
-    asker = _Asker(scene, passage, frames, names, draw)
+    asker = Asker(scene, passage, frames, names, draw)
     without = count // 3 + draw.chance(count % 3 / 3)
     questions: dict[str, Question] = {}
     for answerable in draw.shuffled([True] * (count - without) + [False] * without):
@@ -51,7 +51,9 @@ def ask(
     return list(questions.values())
 
 
-class _Asker:
+class Asker:
+    """Draws questions on one paragraph; each asks something new, or is None."""
+
     def __init__(
         self, scene: Scene, passage: Passage, frames: Frames, names: Names, draw: Draw
     ) -> None:
@@ -68,25 +70,27 @@ class _Asker:
         """A question, or None if what was drawn does not make a new one."""
         match self._draw.below(10), answerable:
             case ((0 | 1), True):
-                return self._looking_for(self._draw.pick(self._told))
+                return self.looking_for(self._draw.pick(self._told))
             case ((0 | 1), False):
                 return self._looking_for_none()
             case ((2 | 3), False) if self._draw.chance(0.5):
                 return self._falsely_described()
             case ((2 | 3), _):
-                return self._described(answerable)
+                return self.described(answerable)
             case 4, False if self._draw.chance(0.6):
                 return self._stranger()
             case _:
-                return self._named(answerable)
+                return self.named(answerable)
 
-    def _named(self, answerable: bool) -> Question | None:
+    def named(self, answerable: bool) -> Question | None:
+        """What is told, or is not, of an entity that is called by its name."""
         slot = self._draw.pick(self._told if answerable else self._untold)
         name = self._scene.entities[slot[0]]
         short = self._scene.kind.name_type == "person" and self._draw.chance(0.25)
         return self._about(slot, [Piece(name.variants[-1] if short else name.text)])
 
-    def _described(self, answerable: bool) -> Question | None:
+    def described(self, answerable: bool) -> Question | None:
+        """Likewise of an entity that is described by another of its facts."""
         slot = self._draw.pick(self._told if answerable else self._untold)
         others = [other for other in self._told if other[0] == slot[0] and other != slot]
         other = self._draw.pick(others)
@@ -108,7 +112,8 @@ class _Asker:
         name = self._names.entity(self._scene.kind.name_type)
         return Question(self._text(slot, [Piece(name.text)]), (), self._passage.told[slot])
 
-    def _looking_for(self, slot: Slot) -> Question | None:
+    def looking_for(self, slot: Slot) -> Question | None:
+        """Which entity it is that something told is true of."""
         if not self._once("which", slot):
             return None
         text = self._which(self._scene.facts[slot[1]], self._scene.told[slot], slot[0])

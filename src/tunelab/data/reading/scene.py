@@ -38,7 +38,7 @@ class Scene:
 def imagine(kind: Kind, region: str, names: Names, draw: Draw) -> Scene:
     """Draw a scene."""
     count = 3 if draw.chance(0.35) else 2
-    facts = _choose_facts(kind, 5 if count == 3 else 8, draw)
+    facts = choose_facts(kind, 5 if count == 3 else 8, draw)
     entities = tuple(names.entity(kind.name_type) for _ in range(count))
     eras = [1600 + 70 * era + draw.below(50) for era in draw.shuffled(range(count))]
     scene = Scene(kind, region, entities, facts, {}, {})
@@ -52,7 +52,7 @@ def imagine(kind: Kind, region: str, names: Names, draw: Draw) -> Scene:
     return scene
 
 
-def _choose_facts(kind: Kind, count: int, draw: Draw) -> tuple[Fact, ...]:
+def choose_facts(kind: Kind, count: int, draw: Draw) -> tuple[Fact, ...]:
     """Facts in the order of the table, most of them in pairs of one type that can be mixed up."""
     chosen: list[Fact] = []
     shuffled = draw.shuffled(kind.facts)

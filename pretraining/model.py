@@ -1,0 +1,37 @@
+"""The architecture of `tiny`, and the random weights that its training starts from."""
+
+from __future__ import annotations
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from pretraining.vocabulary import BOS, CONTEXT, EOS, PAD, SPECIAL
+
+_SPREAD = 0.05
+"""Standard deviation of the first weights; with the usual 0.02 copying begins much later."""
+
+
+def configuration(tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
+    """Widths are multiples of 256, so that every quantiser takes them."""
+    return LlamaConfig(
+        vocab_size=-(-len(tokenizer) // 256) * 256,
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=8,
+        num_key_value_heads=8,
+        head_dim=32,
+        max_position_embeddings=CONTEXT,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+        tie_word_embeddings=True,
+        initializer_range=_SPREAD,
+        bos_token_id=SPECIAL.index(BOS),
+        eos_token_id=SPECIAL.index(EOS),
+        pad_token_id=SPECIAL.index(PAD),
+    )
+
+
+def first_model(tokenizer: PreTrainedTokenizerBase, *, seed: int) -> LlamaForCausalLM:
+    """Random weights, in float32."""
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(configuration(tokenizer))

@@ -1,0 +1,87 @@
+"""Paragraphs of `reading`, but smaller: so few entities and facts that reading can begin.
+
+They are made by the generator of `reading` from other seeds, with the names and wordings of its
+training split alone; what its test splits hold out occurs nowhere here. Without a size it
+is a whole paragraph as `reading` has it, with rumours and questions without an answer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pretraining.story import Question, Story
+from tunelab.data.reading.asking import Asker, ask
+from tunelab.data.reading.asking import Question as Asked
+from tunelab.data.reading.draw import Draw
+from tunelab.data.reading.kinds import Kind, load_frames, load_kinds
+from tunelab.data.reading.names import Names, words
+from tunelab.data.reading.scene import Scene, choose_facts, imagine
+from tunelab.data.reading.telling import tell
+
+_TRIES = 3
+"""Draws of a question, for each fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many entities a paragraph is about, and how many facts it tells of them in all."""
+
+    entities: int
+    facts: int
+
+
+def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
+    """A paragraph of a size, and up to `most` questions on it.
+
+    Args:
+        size: None for a whole paragraph of `reading`.
+    """
+    kind = draw.pick(load_kinds(new=False))
+    frames, names = load_frames(new=False), Names(draw, new=False)
+    region = draw.pick(words("region", new=False))[1]
+    scene = (
+        imagine(kind, region, names, draw)
+        if size is None
+        else _few(draw, names, kind, region=region, size=size)
+    )
+    passage = tell(scene, frames, draw)
+    if size is None:
+        asked = ask(scene, passage, frames, names, draw, count=most)
+    else:
+        asker = Asker(scene, passage, frames, names, draw)
+        asked = [
+            question
+            for _ in range(_TRIES * size.facts + 2)
+            if (question := _answerable(draw, asker, scene)) is not None
+        ]
+    questions = dict.fromkeys(
+        Question(one.text, one.answers[0].text if one.answers else "") for one in asked
+    )
+    return Story(passage.context, tuple(questions)[:most])
+
+
+def _few(draw: Draw, names: Names, kind: Kind, *, region: str, size: Size) -> Scene:
+    """A scene of a size; alone, an entity has no two facts with values of one type."""
+    entities = tuple(names.entity(kind.name_type) for _ in range(size.entities))
+    if size.entities == 1:
+        facts = tuple({fact.type: fact for fact in draw.shuffled(kind.facts)}.values())
+        facts = facts[: size.facts]
+    else:
+        facts = choose_facts(kind, min(8, math.ceil(1.3 * size.facts / size.entities)), draw)
+    eras = [1600 + 70 * era + draw.below(50) for era in draw.shuffled(range(size.entities))]
+    scene = Scene(kind, region, entities, facts, {}, {})
+    for e, f in draw.shuffled(scene.slots)[: size.facts]:
+        scene.told[e, f] = names.value(facts[f], eras[e])
+    return scene
+
+
+def _answerable(draw: Draw, asker: Asker, scene: Scene) -> Asked | None:
+    """A question that can be put to so small a scene: alone, an entity is called by its name."""
+    choice = draw.below(10) if len(scene.entities) > 1 else 9
+    told_twice = all(sum(e == other for other, _ in scene.told) > 1 for e, _ in scene.told)
+    if choice < 2:
+        return asker.looking_for(draw.pick(list(scene.told)))
+    if choice < 4 and told_twice:
+        return asker.described(True)
+    return asker.named(True)
