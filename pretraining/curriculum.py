@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerBase
 
-from pretraining.pairs import pairs
+from pretraining.pairs import Pairs, look_up
 from pretraining.scenes import Size, small_scene
 from pretraining.sheet import MOST_QUESTIONS, encode, write_sheet
 from pretraining.story import Story, tell
@@ -19,9 +20,11 @@ from pretraining.vocabulary import SPECIAL
 from tunelab.data.reading.draw import Draw
 from tunelab.tokentree import TokenTree, build_tree
 
-LEVELS: tuple[Size | None, ...] = (
-    Size(1, 1), Size(1, 2), Size(1, 3), Size(1, 5), Size(2, 3), Size(2, 4), Size(2, 6), Size(2, 8),
-    Size(3, 10), None,
+LEVELS: tuple[Size | Pairs | None, ...] = (
+    Size(1, 1), Size(1, 2), Size(1, 3), Size(1, 5), Pairs(3, among=400), Pairs(6, among=1600),
+    Size(2, 2, names=12, plain=True), Size(3, 3, names=60, plain=True), Size(4, 4, plain=True),
+    Size(2, 2, names=60), Size(3, 3, names=60), Size(2, 2), Size(3, 3),
+    Size(2, 4), Size(2, 6), Size(2, 8), Size(3, 10), None,
 )  # fmt: skip
 """Paragraphs of `reading`, smaller ones first; None is a whole one."""
 MASTERED = 0.75
@@ -30,7 +33,7 @@ _MEMORY = 0.95
 """How slowly the running share forgets."""
 _LEAST = 20
 """Steps on a level before it can be done."""
-_FREE = 4
+_FREE = 12
 """The level from which some stories have other words than `reading`."""
 
 
@@ -77,11 +80,9 @@ def lesson(seed: str, *, level: int, tokens: int, tokenizer: PreTrainedTokenizer
     left = tokens
     while left > 0:
         choice = draw.below(20)
-        if choice < 3:
-            others.append(tree := _pairs(draw, tokenizer))
-        elif choice < 6 and level > 0:
+        if choice < 4 and level > 0:
             others.append(tree := story_tree(draw, level=draw.below(level), tokenizer=tokenizer))
-        elif choice < 10 and level >= _FREE:
+        elif choice < 8 and level >= _FREE:
             others.append(tree := _free(draw, level=level, tokenizer=tokenizer))
         else:
             present.append(tree := story_tree(draw, level=level, tokenizer=tokenizer))
@@ -91,7 +92,14 @@ def lesson(seed: str, *, level: int, tokens: int, tokenizer: PreTrainedTokenizer
 
 def story_tree(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
     """A story of a level with its questions."""
-    return _tree(draw, small_scene(draw, LEVELS[level], most=MOST_QUESTIONS), tokenizer)
+    match LEVELS[level]:
+        case Pairs() as pairs:
+            bos = tokenizer.bos_token_id
+            assert isinstance(bos, int)
+            ids = range(len(SPECIAL) + len(ByteLevel.alphabet()), len(tokenizer))
+            return build_tree([look_up(draw, pairs, ids=ids, bos=bos)])
+        case size:
+            return _tree(draw, small_scene(draw, size, most=MOST_QUESTIONS), tokenizer)
 
 
 def _free(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
@@ -104,9 +112,3 @@ def _free(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> Toke
 def _tree(draw: Draw, story: Story, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
     return build_tree(encode(write_sheet(draw, story), tokenizer))
 
-
-def _pairs(draw: Draw, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
-    bos = tokenizer.bos_token_id
-    assert isinstance(bos, int)
-    ids = range(len(SPECIAL), len(tokenizer))
-    return build_tree([pairs(draw, count=6, longest=1 + draw.below(2), ids=ids, bos=bos)])

@@ -2,12 +2,13 @@
 
     k1 v1 k2 v2 k3 v3   k2 -> v2   k1 -> v1   k3 -> v3
 
-Any token can be key or value, so what is learned holds for names that were never read.
+Nothing but the key tells the values apart, so this is where matching begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tunelab.data.reading.draw import Draw
 from tunelab.prompts.encoded import EncodedExample
@@ -16,20 +17,30 @@ _ROUNDS = 2
 """How often every pair is looked up."""
 
 
-def pairs(draw: Draw, *, count: int, longest: int, ids: Sequence[int], bos: int) -> EncodedExample:
-    """Pairs of up to `longest` tokens each side, then every key again; its values are targets."""
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """So many pairs, of tokens among the first so many of the vocabulary."""
+
+    count: int
+    among: int
+
+
+def look_up(draw: Draw, level: Pairs, *, ids: Sequence[int], bos: int) -> EncodedExample:
+    """The pairs, then every key again; its values are targets.
+
+    Args:
+        ids: the vocabulary without special tokens.
+    """
+    ids = ids[: level.among]
     used: set[int] = set()
 
-    def some() -> list[int]:
-        return [_unused(draw, ids, used) for _ in range(1 + draw.below(longest))]
-
-    rows = [(some(), some()) for _ in range(count)]
-    tokens = [bos, *(token for key, value in rows for token in (*key, *value))]
+    rows = [(_unused(draw, ids, used), _unused(draw, ids, used)) for _ in range(level.count)]
+    tokens = [bos, *(token for row in rows for token in row)]
     targets = [False] * len(tokens)
     for _ in range(_ROUNDS):
         for key, value in draw.shuffled(rows):
-            tokens += [*key, *value]
-            targets += [False] * len(key) + [True] * len(value)
+            tokens += [key, value]
+            targets += [False, True]
     return EncodedExample(tuple(tokens), tuple(targets))
 
 

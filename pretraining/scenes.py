@@ -14,8 +14,9 @@ from pretraining.story import Question, Story
 from tunelab.data.reading.asking import Asker, ask
 from tunelab.data.reading.asking import Question as Asked
 from tunelab.data.reading.draw import Draw
-from tunelab.data.reading.kinds import Kind, load_frames, load_kinds
-from tunelab.data.reading.names import Names, words
+from tunelab.data.reading.kinds import Kind, Template, load_frames, load_kinds
+from tunelab.data.reading.names import Names, Value, words
+from tunelab.data.reading.passage import Piece, fill
 from tunelab.data.reading.scene import Scene, choose_facts, imagine
 from tunelab.data.reading.telling import tell
 
@@ -29,6 +30,10 @@ class Size:
 
     entities: int
     facts: int
+    names: int | None = None
+    """So many short names are all that entities have; None for those of `reading`."""
+    plain: bool = False
+    """One sentence a fact, in one wording for all, and unfinished sentences for questions."""
 
 
 def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
@@ -45,6 +50,8 @@ def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
         if size is None
         else _few(draw, names, kind, region=region, size=size)
     )
+    if size is not None and size.plain:
+        return _plainly(draw, scene)
     passage = tell(scene, frames, draw)
     if size is None:
         asked = ask(scene, passage, frames, names, draw, count=most)
@@ -63,17 +70,41 @@ def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
 
 def _few(draw: Draw, names: Names, kind: Kind, *, region: str, size: Size) -> Scene:
     """A scene of a size; alone, an entity has no two facts with values of one type."""
-    entities = tuple(names.entity(kind.name_type) for _ in range(size.entities))
+    if size.names is None:
+        entities = tuple(names.entity(kind.name_type) for _ in range(size.entities))
+    else:
+        short = [word for _, word in words("vessel", new=False)][: size.names]
+        entities = tuple(Value(word, (word,)) for word in draw.shuffled(short)[: size.entities])
     if size.entities == 1:
         facts = tuple({fact.type: fact for fact in draw.shuffled(kind.facts)}.values())
         facts = facts[: size.facts]
     else:
-        facts = choose_facts(kind, min(8, math.ceil(1.3 * size.facts / size.entities)), draw)
+        facts = choose_facts(kind, math.ceil(size.facts / size.entities), draw)
     eras = [1600 + 70 * era + draw.below(50) for era in draw.shuffled(range(size.entities))]
     scene = Scene(kind, region, entities, facts, {}, {})
     for e, f in draw.shuffled(scene.slots)[: size.facts]:
         scene.told[e, f] = names.value(facts[f], eras[e])
     return scene
+
+
+def _plainly(draw: Draw, scene: Scene) -> Story:
+    """ "A was built in 1602. B was built in 1711." and "B was built in" """
+    wordings = [[vp for vp in fact.vp if vp[-2:] == ("V", "")] for fact in scene.facts]
+    chosen = [draw.pick(some) if some else ("had ", "V", "") for some in wordings]
+    told = [
+        (_sentence(scene.entities[e].text, chosen[f], scene.entities[e].pronouns[1]), value.text)
+        for (e, f), value in scene.told.items()
+    ]
+    return Story(
+        " ".join(f"{begun} {value}." for begun, value in told),
+        tuple(Question(begun, value) for begun, value in draw.shuffled(told)),
+    )
+
+
+def _sentence(name: str, wording: Template, its: str) -> str:
+    """The sentence up to its value."""
+    said = fill(wording, {"V": lambda: [Piece("")], "p": lambda: [Piece(its)]})
+    return f"{name} " + "".join(piece.text for piece in said).rstrip()
 
 
 def _answerable(draw: Draw, asker: Asker, scene: Scene) -> Asked | None:
