@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from tunelab.tokentree import TokenTree
+from pretraining.looking import Lookout
 from tunelab.tokentree.tree import NO_PARENT
 
 # Shapes: B trees of a pass, N tokens of its longest, T targets.
@@ -35,11 +35,27 @@ class Rectangle:
     """(T,) of each target in the loss."""
     firsts: Tensor
     """(T,) whether a target is the first token of an answer."""
+    looks: dict[int, Looks]
+    """By layer."""
 
 
-def cut(trees: Sequence[TokenTree], *, tokens: int) -> list[list[TokenTree]]:
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What some tokens should look at: G queries, K of their keys in all."""
+
+    rows: Tensor
+    """(K,) the tree of each key."""
+    queries: Tensor
+    """(K,) the place of the query that should look at it."""
+    keys: Tensor
+    """(K,) its own place."""
+    which: Tensor
+    """(K,) which of the queries that is, 0 to G - 1."""
+
+
+def cut(trees: Sequence[Lookout], *, tokens: int) -> list[list[Lookout]]:
     """Trees of like size together, at most so many tokens with padding."""
-    passes: list[list[TokenTree]] = []
+    passes: list[list[Lookout]] = []
     longest = 0
     for tree in sorted(trees, key=len, reverse=True):
         if passes and (len(passes[-1]) + 1) * longest <= tokens:
@@ -51,7 +67,7 @@ def cut(trees: Sequence[TokenTree], *, tokens: int) -> list[list[TokenTree]]:
 
 
 def lay_out(
-    trees: Sequence[TokenTree], *, pad: int, text_share: float, text_weight: float, seed: int
+    trees: Sequence[Lookout], *, pad: int, text_share: float, text_weight: float, seed: int
 ) -> Rectangle:
     """Pad trees to a rectangle.
 
@@ -70,8 +86,8 @@ def lay_out(
     weights: list[np.ndarray] = []
     firsts: list[np.ndarray] = []
     chance = np.random.default_rng(seed)
-    for row, tree in enumerate(trees):
-        size = len(tree)
+    for row, lookout in enumerate(trees):
+        tree, size = lookout.tree, len(lookout)
         tokens[row, :size] = tree.tokens
         positions[row, :size] = tree.positions
         ends[row, :size] = tree.ends
@@ -96,18 +112,52 @@ def lay_out(
         targets=torch.from_numpy(np.concatenate(places)),
         weights=torch.from_numpy(np.concatenate(weights)).float(),
         firsts=torch.from_numpy(np.concatenate(firsts)),
+        looks=_looks(trees),
     )
 
 
-def losses(model: LlamaForCausalLM, rows: Rectangle) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of every target, (T,) float32, and whether it is the likeliest token."""
+def _looks(trees: Sequence[Lookout]) -> dict[int, Looks]:
+    found: dict[int, list[tuple[int, int, int, int]]] = {}
+    for row, lookout in enumerate(trees):
+        for one in lookout.looks:
+            rows = found.setdefault(one.layer, [])
+            for query in one.queries:
+                which = rows[-1][3] + 1 if rows else 0
+                rows += [(row, query, key, which) for key in one.keys]
+    return {layer: Looks(*torch.tensor(rows).unbind(1)) for layer, rows in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a pass yields."""
+
+    losses: Tensor
+    """(T,) float32 cross-entropy of every target."""
+    right: Tensor
+    """(T,) whether a target is the likeliest token."""
+    looking: Tensor
+    """Scalar: minus the log of the attention that falls where it should, summed over G queries."""
+
+
+def losses(model: LlamaForCausalLM, rows: Rectangle, *, heads: int = 0) -> Learned:
+    """Read the rectangle.
+
+    Args:
+        heads: so many heads of a layer are told where to look.
+    """
     with torch.autocast("cpu", torch.bfloat16):
-        hidden = model.model(
+        read = model.model(
             input_ids=rows.tokens,
             attention_mask=rows.mask.to(torch.bfloat16),
             position_ids=rows.positions,
             use_cache=False,
-        ).last_hidden_state
-        logits = model.lm_head(hidden.flatten(0, 1)[rows.before]).float()
+            output_attentions=heads > 0,
+        )
+        logits = model.lm_head(read.last_hidden_state.flatten(0, 1)[rows.before]).float()
     right = logits.detach().argmax(-1) == rows.targets
-    return F.cross_entropy(logits, rows.targets, reduction="none"), right
+    looking = torch.zeros(())
+    for layer, looks in rows.looks.items() if heads else ():
+        seen = read.attentions[layer][looks.rows, :heads, looks.queries, looks.keys].float()
+        fell = seen.new_zeros(int(looks.which[-1]) + 1, heads).index_add(0, looks.which, seen)
+        looking = looking - (fell + 1e-4).log().mean(1).sum()
+    return Learned(F.cross_entropy(logits, rows.targets, reduction="none"), right, looking)

@@ -19,12 +19,12 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from pretraining.batch import cut, lay_out, losses
 from pretraining.curriculum import story_tree
+from pretraining.looking import Lookout, gather
 from tunelab.data import Example, load_sources
 from tunelab.data.reading.draw import Draw
 from tunelab.metrics import answer_exact, answer_f1
 from tunelab.prompts.prompter import Prompter
 from tunelab.recipe import Prompt
-from tunelab.tokentree import TokenTree, build_tree
 from tunelab.tokentree.decoding import Decoding
 from tunelab.tokentree.generation import generate
 from tunelab.tokentree.tree import NO_PARENT
@@ -65,21 +65,20 @@ def tune(
     while (gone := (time.perf_counter() - began) / seconds) < 1.0:
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0 - gone, 20 * gone + 0.02)
-        step: list[TokenTree] = []
-        while sum(len(tree.leaves) for tree in step) < batch:
+        step: list[Lookout] = []
+        while sum(len(one.tree.leaves) for one in step) < batch:
             step.append(next(chosen))
-        targets = sum(int(tree.weights.sum()) for tree in step)
+        targets = sum(int(one.tree.weights.sum()) for one in step)
         loss = 0.0
         for part in cut(step, tokens=_PASS):
             rows = lay_out(part, pad=0, text_share=0.0, text_weight=0.0, seed=0)
-            each, _ = losses(model, rows)
-            mean = (each * rows.weights).sum() / targets
+            mean = (losses(model, rows).losses * rows.weights).sum() / targets
             mean.backward()
             loss += mean.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        seen += sum(len(tree.leaves) for tree in step)
+        seen += sum(len(one.tree.leaves) for one in step)
         recent = loss if recent == 0.0 else 0.9 * recent + 0.1 * loss
     return seen, recent
 
@@ -122,9 +121,10 @@ def read_exactly(
     right = asked = 0
     model.eval()
     for _ in range(_SHEETS):
-        tree = story_tree(draw, level=level, tokenizer=tokenizer)
-        rows = lay_out([tree], pad=0, text_share=0.0, text_weight=0.0, seed=0)
-        _, hit = losses(model, rows)
+        told = story_tree(draw, level=level, tokenizer=tokenizer)
+        rows = lay_out([told], pad=0, text_share=0.0, text_weight=0.0, seed=0)
+        hit = losses(model, rows).right
+        tree = told.tree
         place = np.flatnonzero((tree.weights > 0) & (tree.parents != NO_PARENT))
         wrong = set(place[~hit.numpy()].tolist())
         for leaf in tree.leaves.tolist():
@@ -133,15 +133,15 @@ def read_exactly(
     return right, asked
 
 
-def _trees(prompter: Prompter, examples: Sequence[Example]) -> list[TokenTree]:
+def _trees(prompter: Prompter, examples: Sequence[Example]) -> list[Lookout]:
     """A tree a paragraph."""
     return [
-        build_tree([prompter.encode(example) for example in members])
+        gather([(prompter.encode(example), ()) for example in members])
         for _, members in groupby(examples, key=lambda example: example.group)
     ]
 
 
-def _forever(trees: Sequence[TokenTree]) -> Iterator[TokenTree]:
+def _forever(trees: Sequence[Lookout]) -> Iterator[Lookout]:
     """The trees in a random order, again and again."""
     chance = random.Random(0)
     while True:

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerBase
 
-from pretraining.pairs import Pairs, look_up
+from pretraining.looking import Lookout, gather
 from pretraining.scenes import Size, small_scene
 from pretraining.sheet import MOST_QUESTIONS, encode, write_sheet
 from pretraining.story import Story, tell
-from pretraining.vocabulary import SPECIAL
 from tunelab.data.reading.draw import Draw
-from tunelab.tokentree import TokenTree, build_tree
 
-LEVELS: tuple[Size | Pairs | None, ...] = (
-    Size(1, 1), Size(1, 2), Size(1, 3), Size(1, 5), Pairs(3, among=400), Pairs(6, among=1600),
-    Size(2, 2, names=12, plain=True), Size(3, 3, names=60, plain=True), Size(4, 4, plain=True),
-    Size(2, 2, names=60), Size(3, 3, names=60), Size(2, 2), Size(3, 3),
-    Size(2, 4), Size(2, 6), Size(2, 8), Size(3, 10), None,
+LEVELS: tuple[Size | None, ...] = (
+    Size(1, 1), Size(1, 2), Size(1, 4), Size(2, 2), Size(2, 4), Size(2, 6), Size(3, 6), Size(2, 8),
+    Size(3, 10), None,
 )  # fmt: skip
 """Paragraphs of `reading`, smaller ones first; None is a whole one."""
 MASTERED = 0.75
@@ -33,7 +28,7 @@ _MEMORY = 0.95
 """How slowly the running share forgets."""
 _LEAST = 20
 """Steps on a level before it can be done."""
-_FREE = 12
+_FREE = 5
 """The level from which some stories have other words than `reading`."""
 
 
@@ -60,13 +55,13 @@ class Progress:
 class Lesson:
     """The trees of a step, those of the present level apart."""
 
-    present: list[TokenTree]
-    others: list[TokenTree]
+    present: list[Lookout]
+    others: list[Lookout]
 
     def share(self, rank: int, processes: int) -> Lesson:
         """What one of several processes does: every so-manieth tree, by size."""
 
-        def mine(trees: list[TokenTree]) -> list[TokenTree]:
+        def mine(trees: list[Lookout]) -> list[Lookout]:
             return sorted(trees, key=len)[rank::processes]
 
         return Lesson(mine(self.present), mine(self.others))
@@ -75,8 +70,8 @@ class Lesson:
 def lesson(seed: str, *, level: int, tokens: int, tokenizer: PreTrainedTokenizerBase) -> Lesson:
     """The trees of a step, about `tokens` tokens: most of this level, some of other kinds."""
     draw = Draw(seed)
-    present: list[TokenTree] = []
-    others: list[TokenTree] = []
+    present: list[Lookout] = []
+    others: list[Lookout] = []
     left = tokens
     while left > 0:
         choice = draw.below(20)
@@ -90,25 +85,17 @@ def lesson(seed: str, *, level: int, tokens: int, tokenizer: PreTrainedTokenizer
     return Lesson(present, others)
 
 
-def story_tree(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
+def story_tree(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> Lookout:
     """A story of a level with its questions."""
-    match LEVELS[level]:
-        case Pairs() as pairs:
-            bos = tokenizer.bos_token_id
-            assert isinstance(bos, int)
-            ids = range(len(SPECIAL) + len(ByteLevel.alphabet()), len(tokenizer))
-            return build_tree([look_up(draw, pairs, ids=ids, bos=bos)])
-        case size:
-            return _tree(draw, small_scene(draw, size, most=MOST_QUESTIONS), tokenizer)
+    return _tree(draw, small_scene(draw, LEVELS[level], most=MOST_QUESTIONS), tokenizer)
 
 
-def _free(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
+def _free(draw: Draw, *, level: int, tokenizer: PreTrainedTokenizerBase) -> Lookout:
     """A story of other things, names and wordings."""
     facts = 1 + draw.below(level)
     story = tell(draw, facts=facts, coined=0.3, untold=0.1 if facts >= 4 else 0.0)
     return _tree(draw, story, tokenizer)
 
 
-def _tree(draw: Draw, story: Story, tokenizer: PreTrainedTokenizerBase) -> TokenTree:
-    return build_tree(encode(write_sheet(draw, story), tokenizer))
-
+def _tree(draw: Draw, story: Story, tokenizer: PreTrainedTokenizerBase) -> Lookout:
+    return gather(encode(write_sheet(draw, story), tokenizer))

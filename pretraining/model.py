@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
@@ -9,6 +11,10 @@ from pretraining.vocabulary import BOS, CONTEXT, EOS, PAD, SPECIAL
 
 _SPREAD = 0.05
 """Standard deviation of the first weights; with the usual 0.02 copying begins much later."""
+_OWN = 0.5
+"""An embedding's own part, beside the part that forms of a word have in common."""
+SPACE = "Ġ"
+"""How the vocabulary writes a space before a word."""
 
 
 def configuration(tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
@@ -32,6 +38,16 @@ def configuration(tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
 
 
 def first_model(tokenizer: PreTrainedTokenizerBase, *, seed: int) -> LlamaForCausalLM:
-    """Random weights, in float32."""
+    """Random weights, in float32; a word has much the same embedding whatever stands before it.
+
+    So what is copied from within a line can be written at the beginning of one.
+    """
     torch.manual_seed(seed)
-    return LlamaForCausalLM(configuration(tokenizer))
+    model = LlamaForCausalLM(configuration(tokenizer))
+    table = model.model.embed_tokens.weight.detach()
+    by_index = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    first = {text.removeprefix(SPACE).casefold(): index for text, index in reversed(by_index)}
+    like = torch.tensor([first[text.removeprefix(SPACE).casefold()] for text, _ in by_index])
+    own = table[: len(like)].clone()
+    table[: len(like)] = (own[like] + _OWN * own) / math.sqrt(1 + _OWN**2)
+    return model

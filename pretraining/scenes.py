@@ -1,8 +1,8 @@
 """Paragraphs of `reading`, but smaller: so few entities and facts that reading can begin.
 
 They are made by the generator of `reading` from other seeds, with the names and wordings of its
-training split alone; what its test splits hold out occurs nowhere here. Without a size it
-is a whole paragraph as `reading` has it, with rumours and questions without an answer.
+training split alone; what its test splits hold out occurs nowhere here. Without a size it is a
+whole paragraph as `reading` has it, with rumours and questions without an answer.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pretraining.story import Question, Story
+from pretraining.story import Hint, Question, Story
 from tunelab.data.reading.asking import Asker, ask
 from tunelab.data.reading.asking import Question as Asked
 from tunelab.data.reading.draw import Draw
-from tunelab.data.reading.kinds import Kind, Template, load_frames, load_kinds
-from tunelab.data.reading.names import Names, Value, words
-from tunelab.data.reading.passage import Piece, fill
+from tunelab.data.reading.kinds import Kind, load_frames, load_kinds
+from tunelab.data.reading.names import Names, words
+from tunelab.data.reading.passage import Passage, Span
 from tunelab.data.reading.scene import Scene, choose_facts, imagine
 from tunelab.data.reading.telling import tell
 
@@ -30,10 +30,6 @@ class Size:
 
     entities: int
     facts: int
-    names: int | None = None
-    """So many short names are all that entities have; None for those of `reading`."""
-    plain: bool = False
-    """One sentence a fact, in one wording for all, and unfinished sentences for questions."""
 
 
 def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
@@ -50,31 +46,20 @@ def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
         if size is None
         else _few(draw, names, kind, region=region, size=size)
     )
-    if size is not None and size.plain:
-        return _plainly(draw, scene)
     passage = tell(scene, frames, draw)
     if size is None:
         asked = ask(scene, passage, frames, names, draw, count=most)
     else:
         asker = Asker(scene, passage, frames, names, draw)
-        asked = [
-            question
-            for _ in range(_TRIES * size.facts + 2)
-            if (question := _answerable(draw, asker, scene)) is not None
-        ]
-    questions = dict.fromkeys(
-        Question(one.text, one.answers[0].text if one.answers else "") for one in asked
-    )
-    return Story(passage.context, tuple(questions)[:most])
+        drawn = (_answerable(draw, asker, scene) for _ in range(_TRIES * size.facts + 2))
+        asked = [question for question in drawn if question is not None]
+    questions = {one.text: _question(one, scene, passage) for one in asked}
+    return Story(passage.context, tuple(questions.values())[:most])
 
 
 def _few(draw: Draw, names: Names, kind: Kind, *, region: str, size: Size) -> Scene:
     """A scene of a size; alone, an entity has no two facts with values of one type."""
-    if size.names is None:
-        entities = tuple(names.entity(kind.name_type) for _ in range(size.entities))
-    else:
-        short = [word for _, word in words("vessel", new=False)][: size.names]
-        entities = tuple(Value(word, (word,)) for word in draw.shuffled(short)[: size.entities])
+    entities = tuple(names.entity(kind.name_type) for _ in range(size.entities))
     if size.entities == 1:
         facts = tuple({fact.type: fact for fact in draw.shuffled(kind.facts)}.values())
         facts = facts[: size.facts]
@@ -87,26 +72,6 @@ def _few(draw: Draw, names: Names, kind: Kind, *, region: str, size: Size) -> Sc
     return scene
 
 
-def _plainly(draw: Draw, scene: Scene) -> Story:
-    """ "A was built in 1602. B was built in 1711." and "B was built in" """
-    wordings = [[vp for vp in fact.vp if vp[-2:] == ("V", "")] for fact in scene.facts]
-    chosen = [draw.pick(some) if some else ("had ", "V", "") for some in wordings]
-    told = [
-        (_sentence(scene.entities[e].text, chosen[f], scene.entities[e].pronouns[1]), value.text)
-        for (e, f), value in scene.told.items()
-    ]
-    return Story(
-        " ".join(f"{begun} {value}." for begun, value in told),
-        tuple(Question(begun, value) for begun, value in draw.shuffled(told)),
-    )
-
-
-def _sentence(name: str, wording: Template, its: str) -> str:
-    """The sentence up to its value."""
-    said = fill(wording, {"V": lambda: [Piece("")], "p": lambda: [Piece(its)]})
-    return f"{name} " + "".join(piece.text for piece in said).rstrip()
-
-
 def _answerable(draw: Draw, asker: Asker, scene: Scene) -> Asked | None:
     """A question that can be put to so small a scene: alone, an entity is called by its name."""
     choice = draw.below(10) if len(scene.entities) > 1 else 9
@@ -116,3 +81,22 @@ def _answerable(draw: Draw, asker: Asker, scene: Scene) -> Asked | None:
     if choice < 4 and told_twice:
         return asker.described(True)
     return asker.named(True)
+
+
+def _question(asked: Asked, scene: Scene, passage: Passage) -> Question:
+    if not asked.answers:
+        return Question(asked.text, "")
+    answer = asked.answers[0]
+    for (entity, _), span in passage.told.items():
+        called = scene.entities[entity]
+        for name in (called.text, *called.variants):
+            start = asked.text.find(name)
+            if span == answer and start >= 0:
+                mention = passage.name_of(entity, near=span)
+                hint = Hint(_stretch(span), _stretch(mention), (start, start + len(name)))
+                return Question(asked.text, answer.text, hint)
+    return Question(asked.text, answer.text)
+
+
+def _stretch(span: Span) -> tuple[int, int]:
+    return span.start, span.start + len(span.text)

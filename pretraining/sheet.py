@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from pretraining.story import Question, Story
+from pretraining.looking import Look, look
+from pretraining.story import Hint, Question, Story, Stretch
 from tunelab.data.reading.draw import Draw
 from tunelab.prompts.encoded import EncodedExample
 
@@ -44,6 +45,8 @@ class Branch:
     prompt: str
     answer: str
     end: str
+    hint: Hint | None = None
+    """All its stretches count from the beginning of the sheet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +60,62 @@ class Sheet:
 def write_sheet(draw: Draw, story: Story) -> Sheet:
     """A story and its questions in one layout."""
     asked, begun, nothing = draw.pick(_ASKED), draw.pick(_BEGUN), draw.pick(_UNTOLD)
+    head = draw.pick(_HEADS)
+    beginning = head + story.text
     return Sheet(
-        draw.pick(_HEADS) + story.text,
+        beginning,
         tuple(
-            _branch(question, begun if question.cloze else asked, nothing)
+            _branch(
+                question,
+                begun if question.cloze else asked,
+                nothing,
+                paragraph=len(head),
+                branch=len(beginning),
+            )
             for question in story.questions[:MOST_QUESTIONS]
         ),
     )
 
 
-def _branch(question: Question, layout: tuple[str, str, str], nothing: str) -> Branch:
+def _branch(
+    question: Question, layout: tuple[str, str, str], nothing: str, *, paragraph: int, branch: int
+) -> Branch:
+    """A branch; `paragraph` and `branch` are where the paragraph and the branch begin."""
     prompt, answer, end = layout
+    asked = prompt.format(question.text)
+    hint = question.hint
+    if hint is not None:
+        put = branch + prompt.index("{}")
+        hint = Hint(
+            answer=_moved(hint.answer, paragraph),
+            name=_moved(hint.name, paragraph),
+            asked=_moved(hint.asked, put),
+        )
     return Branch(
-        prompt.format(question.text).rstrip(" ")
-        if answer.startswith(" ")
-        else prompt.format(question.text),
+        asked.rstrip(" ") if answer.startswith(" ") else asked,
         answer.format(question.answer or nothing),
         end,
+        hint,
     )
 
 
-def encode(sheet: Sheet, tokenizer: PreTrainedTokenizerBase) -> list[EncodedExample]:
-    """Each branch with the beginning as one sequence, tokenised whole."""
+def _moved(stretch: Stretch, by: int) -> Stretch:
+    return stretch[0] + by, stretch[1] + by
+
+
+def encode(
+    sheet: Sheet, tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[EncodedExample, tuple[Look, ...]]]:
+    """Each branch with the beginning as one sequence, tokenised whole; what it should look at."""
     texts = [sheet.beginning + b.prompt + b.answer + b.end for b in sheet.branches]
     encoded = tokenizer(texts, return_offsets_mapping=True, verbose=False)
-    examples: list[EncodedExample] = []
+    made: list[tuple[EncodedExample, tuple[Look, ...]]] = []
     for branch, text, ids, offsets in zip(
         sheet.branches, texts, encoded["input_ids"], encoded["offset_mapping"], strict=True
     ):
-        first = len(text) - len(branch.answer) - len(branch.end)
-        targets = tuple(end > first and index > 0 for index, (_, end) in enumerate(offsets))
-        examples.append(EncodedExample(tuple(ids), targets))
-    return examples
+        end = len(text) - len(branch.end)
+        first = end - len(branch.answer)
+        targets = tuple(last > first and index > 0 for index, (_, last) in enumerate(offsets))
+        looks = () if branch.hint is None else look(branch.hint, offsets, (first, end))
+        made.append((EncodedExample(tuple(ids), targets), looks))
+    return made

@@ -14,6 +14,21 @@ from pretraining.naming import Naming
 from pretraining.wording import Kind, Relation, kinds, lexicon, relations
 from tunelab.data.reading.draw import Draw
 
+Stretch = tuple[int, int]
+"""First character, and the one behind the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Where a reader looks who answers a question."""
+
+    answer: Stretch
+    """Of the paragraph."""
+    name: Stretch
+    """Of the paragraph: the name of what the answer is told of."""
+    asked: Stretch
+    """Of the question: the same name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -23,6 +38,7 @@ class Question:
     """A question, or the beginning of a sentence."""
     answer: str
     """As it stands in the paragraph; empty where the paragraph does not tell."""
+    hint: Hint | None = None
 
     @property
     def cloze(self) -> bool:

@@ -34,6 +34,8 @@ TOKENS = 3072
 _PASS = 2048
 """Of a forward pass, with padding."""
 _TEXT_SHARE, _TEXT_WEIGHT = 0.1, 0.2
+_HEADS, _LOOKING = 2, 0.3
+"""Heads of a layer that are told where to look, and what that counts beside the answers."""
 _AVERAGE = 0.995
 """How slowly the averaged weights, which are exported, follow the trained ones."""
 _SAVE_EVERY, _TELL_EVERY = 100, 10
@@ -113,11 +115,11 @@ def _learn(model: LlamaForCausalLM, trees: Lesson, *, seed: int) -> Tensor:
     for group, known in ((trees.present, True), (trees.others, False)):
         for part in cut(group, tokens=_PASS):
             rows = lay_out(part, pad=0, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=seed)
-            each, hit = losses(model, rows)
-            loss = (each * rows.weights).sum()
-            loss.backward()
+            read = losses(model, rows, heads=_HEADS)
+            loss = (read.losses * rows.weights).sum()
+            (loss + _LOOKING * read.looking).backward()
             asked = rows.firsts if known else torch.zeros_like(rows.firsts)
-            said = (loss.detach(), rows.weights.sum(), (hit & asked).sum(), asked.sum())
+            said = (loss.detach(), rows.weights.sum(), (read.right & asked).sum(), asked.sum())
             learned += torch.stack([number.float() for number in said])
     return learned
 

@@ -12,5 +12,4 @@ def small_tokenizer(patch: pytest.MonkeyPatch) -> PreTrainedTokenizerFast:
     """The tokenizer as pretraining makes it, but smaller."""
     patch.setattr(vocabulary, "SIZE", 500)
     patch.setattr(vocabulary, "_SHEETS", 30)
-    patch.setattr(vocabulary, "_TIMES", 0)
     return vocabulary.train_tokenizer(seed=0)

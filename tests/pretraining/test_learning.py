@@ -10,8 +10,8 @@ import pytest
 import torch
 from pretraining.batch import cut, lay_out, losses
 from pretraining.curriculum import LEVELS, Progress, lesson, story_tree
+from pretraining.looking import GATHER, MATCH, Look, gather
 from pretraining.model import first_model
-from pretraining.pairs import pairs
 from pretraining.scenes import Size, small_scene
 from pretraining.sheet import Sheet, encode, write_sheet
 from safetensors.torch import load_file
@@ -21,7 +21,6 @@ from transformers import PreTrainedTokenizerFast
 from pretraining import train
 from tunelab.data.reading.draw import Draw
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.tokentree import build_tree
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def _sheet(seed: str, *, facts: int) -> Sheet:
 def test_targets_are_the_answer_and_its_end(tokenizer: PreTrainedTokenizerFast) -> None:
     for number in range(40):
         sheet = _sheet(f"a {number}", facts=3)
-        for branch, example in zip(sheet.branches, encode(sheet, tokenizer), strict=True):
+        for branch, (example, _) in zip(sheet.branches, encode(sheet, tokenizer), strict=True):
             chosen = [i for i, target in zip(example.ids, example.targets, strict=True) if target]
             text = str(tokenizer.decode(chosen))
             assert text.endswith(branch.answer + branch.end), "nothing of the answer is missed"
@@ -52,15 +51,17 @@ def test_a_rectangle_of_trees_loses_what_single_examples_lose(
     examples = encode(_sheet("b", facts=3), tokenizer)
     other = encode(_sheet("c", facts=1), tokenizer)
 
-    def total(groups: list[list[EncodedExample]]) -> float:
-        trees = [build_tree(group) for group in groups]
+    def total(groups: list[list[tuple[EncodedExample, tuple[Look, ...]]]]) -> tuple[float, float]:
+        trees = [gather(group) for group in groups]
         rows = lay_out(trees, pad=2, text_share=0.0, text_weight=0.0, seed=0)
-        each, _ = losses(model, rows)
-        return float((each * rows.weights).sum())
+        read = losses(model, rows, heads=2)
+        return float((read.losses * rows.weights).sum()), float(read.looking)
 
     with torch.no_grad():
-        alone = sum(total([[example]]) for example in (*examples, *other))
-        assert total([examples, other]) == pytest.approx(alone, rel=2e-3)
+        alone = [total([[example]]) for example in (*examples, *other)]
+        loss, looking = total([examples, other])
+    assert loss == pytest.approx(sum(one for one, _ in alone), rel=2e-3)
+    assert 0 < looking < sum(one for _, one in alone), "what is looked at twice counts once"
 
 
 def test_a_cut_keeps_every_tree_and_its_limit(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -84,20 +85,33 @@ def test_a_level_is_left_when_it_is_mastered_and_not_before() -> None:
     assert progress.level == len(LEVELS) - 1
 
 
-def test_the_value_behind_a_key_that_is_asked_for_again_is_the_target() -> None:
-    made = pairs(Draw("p"), count=5, longest=2, ids=range(10, 200), bos=3)
-    text, wanted = made.ids, [i for i, target in enumerate(made.targets) if target]
-    assert text[0] == 3
-    first = min(wanted)
-    for place in wanted:
-        before = [i for i in range(1, first) if text[i - 1 : i + 1] == text[place - 1 : place + 1]]
-        assert before, "what is to be said stands behind the same token further up"
+def test_looks_lead_from_the_question_to_its_name_and_to_the_answer(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    seen = 0
+    for number in range(30):
+        draw = Draw(f"l {number}")
+        sheet = write_sheet(draw, small_scene(draw, Size(2, 4), most=12))
+        for branch, (example, looks) in zip(sheet.branches, encode(sheet, tokenizer), strict=True):
+            if branch.hint is None:
+                continue
+            seen += 1
+            text = sheet.beginning + branch.prompt + branch.answer + branch.end
+            name, asked = (text[slice(*where)] for where in (branch.hint.name, branch.hint.asked))
+            assert text[slice(*branch.hint.answer)] == branch.answer.strip()
+            assert asked.casefold() in name.casefold()
+            begin = example.targets.index(True)
+            said = [one for one in looks if one.layer == MATCH]
+            assert said[0].queries == (begin - 1,)
+            assert said[0].keys[0] < begin
+            assert [one.layer for one in looks][0] == GATHER
+    assert seen > 30
 
 
 def test_a_lesson_is_fixed_by_its_seed(tokenizer: PreTrainedTokenizerFast) -> None:
     def tokens(seed: str) -> list[list[int]]:
         made = lesson(seed, level=2, tokens=900, tokenizer=tokenizer)
-        return [tree.tokens.tolist() for tree in (*made.present, *made.others)]
+        return [one.tree.tokens.tolist() for one in (*made.present, *made.others)]
 
     assert tokens("e") == tokens("e") != tokens("f")
 
