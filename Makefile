@@ -36,11 +36,12 @@ check: $(VENV)/.test         ## formatting, lint, types, layers
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+# One thread a process: two processes with two threads each on two cores take twice the time.
 test: $(VENV)/.test          ## the tests that need nothing but this checkout (at most 6 minutes)
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" tests
 
 test-all: $(VENV)/.test      ## all tests, those on real data in ../shared and crashes too (at most 45 minutes)
-	$(BIN)/python -m pytest -n 2 tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests
 
 stress: $(VENV)/.test        ## a grid of short runs under 100 SIGKILLs, against an undisturbed one
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.runs.kills
