@@ -17,6 +17,7 @@ from tunelab.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     latency,
     listing,
     lm_eval,
@@ -44,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("latency")(latency.latency)
 app.command("reading")(reading.reading)

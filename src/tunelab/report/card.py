@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -31,16 +31,25 @@ def write_card(place: RunDirectory) -> Path | None:
     """
     for folder in (place.adapter, place.model):
         if any(folder.glob("*.safetensors")):
-            write_atomically(folder / FILE, model_card(place, folder))
+            kind = "adapter" if folder == place.adapter else "model"
+            write_atomically(folder / FILE, model_card(place, kind=kind))
             return folder / FILE
     return None
 
 
-def model_card(place: RunDirectory, folder: Path) -> str:
-    """The card as markdown; `folder` is the one of the run that holds the weights."""
+def model_card(
+    place: RunDirectory, *, kind: Literal["adapter", "model"], exported: Sequence[str] = ()
+) -> str:
+    """The card as markdown.
+
+    Args:
+        place: the run.
+        kind: what the weights beside the card are.
+        exported: how they came into a folder outside of the run, where they are in one.
+    """
     recipe, manifest = read_written(place.recipe), place.read_manifest()
     scores = place.read_scores()
-    adapter = folder == place.adapter
+    adapter = kind == "adapter"
     matter = yaml.safe_dump(
         _front_matter(recipe, manifest, scores, adapter=adapter),
         sort_keys=False,
@@ -48,8 +57,13 @@ def model_card(place: RunDirectory, folder: Path) -> str:
     )
     sections = {
         "Scores": _scores(scores),
+        **({"How it was exported": _bullets(exported)} if exported else {}),
         "How to load it": loading(
-            recipe, base=shortened(recipe.model.path), head=_head(manifest), adapter=adapter
+            recipe,
+            base=shortened(recipe.model.path),
+            head=_head(manifest),
+            adapter=adapter,
+            in_run=not exported,
         ),
         "What it was trained on": _bullets(_data(recipe, manifest)),
         "What was proven": _bullets(_proofs(manifest)),

