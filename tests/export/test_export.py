@@ -205,11 +205,13 @@ def test_what_vllm_documents_is_told(changes: dict[str, Any], told: str) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["nf4"])
+@pytest.mark.parametrize("precision", ["nf4", "int8", "gptq-int4"])
 def test_a_quantised_base_is_unpacked_before_it_is_merged_with(
     precision: str, wide_decoder: Path, small_data: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("bitsandbytes", reason="tunelab[quant] is not installed")
+    if precision.startswith("gptq"):
+        pytest.importorskip("llmcompressor", reason="tunelab[gptq] is not installed")
     model = {"path": str(wide_decoder), "max_length": 1500, "quantize": precision}
     [run] = run_here(recipe(tmp_path, small_data, model, {"kind": "lora"}), tmp_path / "out")
     unpacked = export_run(run.path, form="merged", to=tmp_path / "unpacked")
@@ -225,7 +227,7 @@ def largest(told: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}])
+@pytest.mark.parametrize("options", [{}, {"dora": True}, {"init": "pissa"}])
 def test_the_bundled_encoder_is_merged_with_its_head(
     options: dict[str, Any], small_data: Path, tmp_path: Path
 ) -> None:
