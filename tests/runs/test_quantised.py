@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.command import tunelab
+from tests.command import ONE_THREAD, tunelab
 
 pytest.importorskip("bitsandbytes", reason="the extra `quant` is not installed")
 
@@ -101,7 +101,7 @@ def test_a_grid_shares_one_gptq_base(
     tmp_path: Path, small_data: Path, wide_decoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("llmcompressor", reason="the extra `gptq` is not installed")
-    monkeypatch.setenv("TUNELAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(ONE_THREAD, "TUNELAB_CACHE", str(tmp_path / "cache"))
     model = {"path": str(wide_decoder), "max_length": 1500, "quantize": "gptq-int4"}
     tunings = [LORA, LORA | {"dora": True}, {"kind": "prefix", "virtual_tokens": 3}]
     path = recipe(tmp_path, small_data, model, grid={"tuning": tunings})

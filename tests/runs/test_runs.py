@@ -115,8 +115,8 @@ def test_a_full_disk_is_told_and_nothing_is_lost(small_recipe: Path, tmp_path: P
     out = tmp_path / "out"
     settings = ["grid=null", "tuning={kind: full}", "training.epochs=1"]
     command = [sys.executable, "-m", "tunelab", "run", str(small_recipe), *settings]
-    limited = subprocess.run(  # files may grow to 64 blocks of 1 KiB: too small for a checkpoint
-        ["bash", "-c", f'ulimit -f 64; exec "$@" --out {out} --quiet', "limited", *command],
+    limited = subprocess.run(  # files may grow to 240 blocks of 1 KiB: too small for a checkpoint
+        ["bash", "-c", f'ulimit -f 240; exec "$@" --out {out} --quiet', "limited", *command],
         capture_output=True,
         text=True,
         check=False,
