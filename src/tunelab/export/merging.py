@@ -10,12 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from peft.tuners.tuners_utils import BaseTuner
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from tunelab.errors import ProofError, TuningError
 from tunelab.export.base import Base, check_base, load_base
@@ -24,6 +21,7 @@ from tunelab.recipe import NoTuning, PrefixTuning, PromptTuning, Recipe, Tuning,
 from tunelab.records import RunDirectory
 from tunelab.records.files import storage_errors
 from tunelab.tuning import TunedModel, load_tuned
+from tunelab.tuning.merging import merge as merge_adapter
 from tunelab.tuning.parity import COARSE_TOLERANCE
 from tunelab.tuning.storing import load_model, store_model
 
@@ -83,7 +81,9 @@ def merge(place: RunDirectory, folder: Path, *, onto_original: bool) -> tuple[st
         del base, tuned  # two of them need not fit into the memory
         base = _plain_base(recipe, onto_original=onto_original)
         tuned = load_tuned(base.model, place.adapter, recipe.tuning)
-    merged = _merged(tuned)
+    merged = merge_adapter(tuned)
+    if merged is None:
+        raise _cannot_merge(recipe.tuning)
     store_model(merged, folder)
     with storage_errors(folder):
         base.tokenizer.save_pretrained(folder)
@@ -116,16 +116,6 @@ def _plain_base(recipe: Recipe, *, onto_original: bool) -> Base:
     base = load_base(recipe)
     dequantise(base.model, dtype=base.model.dtype)
     return base
-
-
-def _merged(tuned: TunedModel) -> PreTrainedModel:
-    inner = tuned.adapted.base_model
-    if not isinstance(inner, BaseTuner):
-        raise _cannot_merge(tuned.tuning)
-    try:
-        return cast("Any", inner).merge_and_unload()
-    except NotImplementedError as error:  # how PEFT says that it cannot
-        raise _cannot_merge(tuned.tuning) from error
 
 
 def _check(found: Difference, allowed: float) -> None:

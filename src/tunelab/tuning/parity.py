@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import BaseTuner
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -16,6 +15,7 @@ from tunelab.errors import RecordError
 from tunelab.models.quantise_held import dequantise, quantised_layers, rounds_activations
 from tunelab.records import Proof
 from tunelab.tuning.apply import load_tuned
+from tunelab.tuning.merging import may_merge, merge
 from tunelab.tuning.model import TunedModel
 
 RELOAD_TOLERANCE = 1e-5
@@ -61,7 +61,7 @@ def _unquantised(
     loaded: TunedModel, folder: Path, fresh_base: Callable[[], PreTrainedModel]
 ) -> TunedModel:
     """What can be merged: the adapter on the values that a quantised base stands for."""
-    if not quantised_layers(loaded.checkpoint) or not _merges(loaded):
+    if not quantised_layers(loaded.checkpoint) or not may_merge(loaded):
         return loaded
     base = dequantise(fresh_base(), dtype=loaded.checkpoint.dtype)
     return load_tuned(base, folder, loaded.tuning)
@@ -110,18 +110,10 @@ def _stored(*, held: bool, found: str) -> Proof:
     )
 
 
-def _merges(loaded: TunedModel) -> bool:
-    """Whether the method is one that PEFT may merge."""
-    return loaded.stored == "adapter" and isinstance(loaded.adapted.base_model, BaseTuner)
-
-
 def _merged(loaded: TunedModel, trained: Tensor, logits: Logits, limit: float) -> list[Proof]:
     """Merging, where PEFT can merge the method."""
-    if not _merges(loaded):
-        return []
-    try:
-        merged = cast("Any", loaded.adapted.base_model).merge_and_unload()
-    except NotImplementedError:  # how PEFT says that it cannot
+    merged = merge(loaded)
+    if merged is None:
         return []
     again = logits(TunedModel(merged, loaded.tuning, frozenset()))
     held, found = _compare(trained, again, limit)
