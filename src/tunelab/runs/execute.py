@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,21 +29,20 @@ from tunelab.data import (
     load_choices,
     load_squad,
 )
-from tunelab.errors import DivergedError, Interrupted, ProofError, StorageError, TunelabError
+from tunelab.errors import Interrupted, ProofError, StorageError
 from tunelab.evaluation.ablations import ablated_scores
 from tunelab.evaluation.measure import task_name, task_scores
 from tunelab.evaluation.spans import apply_threshold
-from tunelab.models.quantise_held import held_bytes, parameter_count
 from tunelab.recipe import AnyChoiceTask, NoTuning, Recipe, SquadTask, digest, dump
-from tunelab.records import Cost, Manifest, Proof, RunDirectory, Status, Step, write_atomically
+from tunelab.records import Manifest, Proof, RunDirectory, Status, Step, write_atomically
 from tunelab.records.files import remove_leftovers, storage_errors, sync_tree
 from tunelab.report.card import write_card
 from tunelab.runs.also import answer_also
 from tunelab.runs.answering import Answering
+from tunelab.runs.cost import Used, cost, cost_of_asking
+from tunelab.runs.ending import ending
 from tunelab.runs.environment import hardware, versions
 from tunelab.runs.family import Trainable, load_choice_family, load_family
-from tunelab.runs.memory import is_out_of_memory
-from tunelab.runs.process import LESS_MEMORY
 from tunelab.runs.progress import Display
 from tunelab.runs.remote import RemoteFamily
 from tunelab.runs.remote_checks import estimated_price
@@ -77,23 +75,9 @@ def execute(
         run.do()
     except Exception as error:  # noqa: BLE001 - every run ends with a status
         with suppress(StorageError):  # if not even this can be written, the parent process tells
-            _end(run, error)
+            run.end(*ending(error))
     finally:
         run.mirror.finish()
-
-
-def _end(run: _Run, error: Exception) -> None:
-    match error:
-        case Interrupted():
-            run.end("interrupted", str(error))
-        case DivergedError():
-            run.end("diverged", str(error))
-        case TunelabError():
-            run.end("failed", str(error))
-        case _ if is_out_of_memory(error):
-            run.end("out_of_memory", f"Memory ran out: {error}. {LESS_MEMORY}")
-        case _:
-            run.end("failed", f"A defect of tunelab: {error!r}", traceback.format_exc())
 
 
 class _Run:
@@ -173,14 +157,12 @@ class _Run:
     def _tune(self, data: TaskData[Example]) -> None:
         """A model at hand: tune it, and answer with it."""
         recipe = self.recipe
-        set_seed(recipe.seed)
-        accelerator = Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
-        per_epoch = steps_per_epoch(len(data.train), recipe.training.batch_size)
+        accelerator = _accelerator(recipe)
         scored = find_trained(recipe, self.directory)
         family = load_family(
             recipe,
             data.train,
-            total_steps=per_epoch * recipe.training.epochs,
+            total_steps=_training_steps(recipe, len(data.train)),
             accelerator=accelerator,
             display=self.answering_display,
             tokens=self.shared.tokens,
@@ -202,23 +184,17 @@ class _Run:
             shards = answering.order_shards(data.test, reader=family.reader)
             self.directory.write_contamination(shards)
         self.note(notes=(*self.manifest.notes, *family.notes))
-        self.note(
-            cost=self._cost(
-                family.tuned, trained, answering.seconds, answered=family.answered_tokens
-            )
-        )
+        self._costed(family.tuned, trained, answering.seconds, answered=family.answered_tokens)
 
     def _choose(self, data: TaskData[ChoiceExample], task: AnyChoiceTask) -> None:
         """A task with given answers: tune a model, and let it choose."""
         recipe = self.recipe
-        set_seed(recipe.seed)
-        accelerator = Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
-        per_epoch = steps_per_epoch(len(data.train), recipe.training.batch_size)
+        accelerator = _accelerator(recipe)
         family = load_choice_family(
             recipe,
             task,
             data.shots,
-            total_steps=per_epoch * recipe.training.epochs,
+            total_steps=_training_steps(recipe, len(data.train)),
             accelerator=accelerator,
             display=self.answering_display,
         )
@@ -238,7 +214,7 @@ class _Run:
         self.mirror.scores(scores)
         self._also(family.tuned, family.tokenizer, accelerator)
         self.note(notes=(*self.manifest.notes, *family.notes))
-        self.note(cost=self._cost(family.tuned, trained, seconds))
+        self._costed(family.tuned, trained, seconds, answered=0)
 
     def _ask(self, data: TaskData[Example]) -> None:
         """A model behind an endpoint: answer with it."""
@@ -251,16 +227,7 @@ class _Run:
         spent = family.spending
         self.note(
             notes=(*self.manifest.notes, *family.notes, spent.sentence(api)),
-            cost=Cost(
-                seconds_training=0.0,
-                seconds_evaluation=answering.seconds,
-                peak_memory_bytes=None,
-                trained_parameters=0,
-                total_parameters=0,
-                saved_bytes=0,
-                tokens_per_second=None,
-                price=spent.price(api),
-            ),
+            cost=cost_of_asking(answering.seconds, price=spent.price(api)),
         )
 
     def _train(
@@ -274,8 +241,7 @@ class _Run:
         recipe = self.recipe
         tuned = family.tuned
         objective = family.objective(examples)
-        total = steps_per_epoch(len(objective.groups), recipe.training.batch_size)
-        total *= recipe.training.epochs
+        total = _training_steps(recipe, len(objective.groups))
         watch = TrainingWatch(tuned)
         origin = f"{self.manifest.data} {self.manifest.model}"
         try:
@@ -392,30 +358,30 @@ class _Run:
             self.note(notes=(*self.manifest.notes, *found.notes))
         self.directory.write_scores(scores)
 
-    def _cost(
-        self, tuned: TunedModel, trained: Outcome | None, evaluation: float, *, answered: int = 0
-    ) -> Cost:
-        steps = trained.steps if trained else []
-        peaks = [step.peak_memory_bytes for step in steps if step.peak_memory_bytes is not None]
-        training = sum(step.seconds for step in steps)
-        tokens = sum(step.tokens for step in steps)
-        resumed = trained is not None and trained.resumed
-        overhead = time.perf_counter() - self.began - training - evaluation
-        hourly = self.recipe.price_per_hour
-        return Cost(
-            seconds_training=training,
+    def _costed(
+        self, tuned: TunedModel, trained: Outcome | None, evaluation: float, *, answered: int
+    ) -> None:
+        used = Used(
+            trained=trained,
+            seconds=time.perf_counter() - self.began,
             seconds_evaluation=evaluation,
-            peak_memory_bytes=max([*peaks, self.memory.peak_bytes()]),
-            trained_parameters=sum(p.numel() for p in tuned.trained_parameters().values()),
-            total_parameters=parameter_count(tuned.model),
-            saved_bytes=sum(path.stat().st_size for path in self.directory.weights()),
-            tokens_per_second=tokens / training if training else None,
-            seconds_overhead=None if resumed else overhead,
-            held_bytes=held_bytes(tuned.model),
-            answering_tokens_per_second=answered / evaluation if answered and evaluation else None,
-            energy_joules=None if resumed else self.energy.joules(),
-            price=hourly * (training + evaluation) / 3600 if hourly else None,
+            answered_tokens=answered,
+            peak_memory_bytes=self.memory.peak_bytes(),
+            energy_joules=self.energy.joules(),
         )
+        saved = sum(path.stat().st_size for path in self.directory.weights())
+        self.note(cost=cost(used, tuned, saved_bytes=saved, hourly=self.recipe.price_per_hour))
+
+
+def _accelerator(recipe: Recipe) -> Accelerator:
+    """In the recipe's precision, with every generator seeded."""
+    set_seed(recipe.seed)
+    return Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
+
+
+def _training_steps(recipe: Recipe, count: int) -> int:
+    """Of a run that trains on so many examples."""
+    return recipe.training.epochs * steps_per_epoch(count, recipe.training.batch_size)
 
 
 def _describe(data: TaskData[ItemT]) -> dict[str, str]:
