@@ -58,6 +58,12 @@ def measure(task: Task, predictions: Sequence[Prediction]) -> Measured:
             assert_never(task)
 
 
+def first_metric(task: Task, predictions: Sequence[Prediction]) -> float:
+    """The figure that the task is judged by, in points."""
+    measured = measure(task, predictions)
+    return measured.metrics[measured.headline[0]].mean
+
+
 def task_scores(task: Task, predictions: Sequence[Prediction]) -> Scores:
     """The content of scores.json: figures with intervals for this one trained model."""
     if isinstance(task, SquadTask):

@@ -15,29 +15,24 @@ from tunelab.data import ChoiceExample, Shots
 from tunelab.errors import DataError
 from tunelab.evaluation.choosing import chosen, written
 from tunelab.evaluation.likelihood import log_likelihoods
-from tunelab.evaluation.measure import measure
+from tunelab.evaluation.measure import first_metric
 from tunelab.models.decoder import load_decoder
 from tunelab.models.loading import weights_digest
 from tunelab.prompts.choices import VERSION, ChoicePrompter, Loss, losses_note, weighed_texts
 from tunelab.prompts.vocabulary import fit_vocabulary
 from tunelab.recipe import AnyChoiceTask, PubmedqaTask, Recipe
 from tunelab.records import Prediction, Proof
+from tunelab.runs.decoding import PROBED, TOKENS_PER_PASS, log_probs_of
 from tunelab.runs.progress import Display
 from tunelab.tokentree.decoding import Decoding, Greedy
 from tunelab.tokentree.exactness import check_exactness
 from tunelab.tokentree.generation import generate
-from tunelab.tokentree.packing import pack
-from tunelab.tokentree.reading import target_log_probs
 from tunelab.training.answers import AnswerObjective
 from tunelab.tuning import TunedModel, apply_tuning, load_tuned
 from tunelab.tuning.parity import Logits
 
-TOKENS_PER_PASS = 4096
-"""Without gradients a pass may be larger than in training."""
 AT_ONCE = 256
 """Questions whose tokens are held at a time: neighbours, which share their worked examples."""
-PROBED = 4
-"""Examples that models are compared on."""
 
 
 @dataclass(slots=True)
@@ -233,21 +228,12 @@ class ChoiceFamily:
 
     def score(self, examples: Sequence[ChoiceExample]) -> float:
         """The task's first metric on held-out questions, in points."""
-        measured = measure(self._chooser.task, self.answer(examples, "validation"))
-        return measured.metrics[measured.headline[0]].mean
+        return first_metric(self._chooser.task, self.answer(examples, "validation"))
 
     def probe(self, examples: Sequence[ChoiceExample]) -> Logits:
         """Log-probabilities of the answers of a few examples; without autocast."""
         fitted = self._chooser.prompter.answers(examples[:PROBED])
-        encoded = [fitted.encoded[index][0] for index in fitted.kept]
-        [packed, *_] = pack(encoded, tokens_per_pass=TOKENS_PER_PASS)
-
-        def log_probs(tuned: TunedModel) -> torch.Tensor:
-            tuned.model.eval()
-            with torch.inference_mode():
-                return target_log_probs(tuned.checkpoint, packed.tree, virtual=tuned.virtual())
-
-        return log_probs
+        return log_probs_of([fitted.encoded[index][0] for index in fitted.kept])
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from tunelab.data import ChoiceExample
 from tunelab.evaluation.choosing import chosen
-from tunelab.evaluation.measure import measure
+from tunelab.evaluation.measure import first_metric
 from tunelab.metrics.pubmedqa import LABELS
 from tunelab.models.encoder import load_classifier
 from tunelab.models.loading import weights_digest
@@ -86,8 +86,7 @@ class ClassFamily:
 
     def score(self, examples: Sequence[ChoiceExample]) -> float:
         """The task's first metric on held-out questions, in points."""
-        measured = measure(self._recipe.task, self.answer(examples, "validation"))
-        return measured.metrics[measured.headline[0]].mean
+        return first_metric(self._recipe.task, self.answer(examples, "validation"))
 
     def probe(self, examples: Sequence[ChoiceExample]) -> Logits:
         """Log-probabilities of the classes of a few examples; without autocast."""

@@ -54,6 +54,18 @@ PROBED = 4
 """Examples that models are compared on."""
 
 
+def log_probs_of(encoded: Sequence[EncodedExample]) -> Logits:
+    """What a model says of the targets of a few examples; without autocast."""
+    [packed, *_] = pack(encoded, tokens_per_pass=TOKENS_PER_PASS)
+
+    def log_probs(tuned: TunedModel) -> torch.Tensor:
+        tuned.model.eval()
+        with torch.inference_mode():
+            return target_log_probs(tuned.checkpoint, packed.tree, virtual=tuned.virtual())
+
+    return log_probs
+
+
 class DecoderFamily:
     """A tuned causal language model."""
 
@@ -225,14 +237,7 @@ class DecoderFamily:
     def probe(self, examples: Sequence[Example]) -> Logits:
         """Log-probabilities of the answers of a few examples; without autocast."""
         found = self.prompter.encode_all(examples, max_length=self._recipe.model.max_length)
-        [packed, *_] = pack(found.encoded[:PROBED], tokens_per_pass=TOKENS_PER_PASS)
-
-        def log_probs(tuned: TunedModel) -> torch.Tensor:
-            tuned.model.eval()
-            with torch.inference_mode():
-                return target_log_probs(tuned.checkpoint, packed.tree, virtual=tuned.virtual())
-
-        return log_probs
+        return log_probs_of(found.encoded[:PROBED])
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""
