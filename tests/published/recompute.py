@@ -1,7 +1,7 @@
 """Published figures of four projects beside what tunelab makes of the tables they stand in.
 
 Exact matches go through the metrics themselves: as many right and wrong answers as the published
-parts say, scored anew. Averages and deltas go through `tunelab.metrics.averages`.
+parts say, scored anew. Averages and deltas go through `tests.published.averages`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.published.averages import mean_over_items, mean_over_parts
+
 from tunelab.metrics import score_literal, score_squad
-from tunelab.metrics.averages import mean_over_items, mean_over_parts
 
 FOLDER = Path(__file__).parent
 

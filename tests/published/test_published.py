@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.published.averages import mean_over_items, mean_over_parts
 from tests.published.page import page
 from tests.published.recompute import Claim, fitting_splits, read, systems
-
-from tunelab.metrics.averages import mean_over_items, mean_over_parts
 
 CLAIMS = [claim for system in systems() for claim in system.claims]
 
