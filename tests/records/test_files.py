@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.steps import step
 
 from tunelab.errors import RecordError, StorageError
 from tunelab.records import Step, append_line, read_lines, write_atomically
 from tunelab.records.files import remove_leftovers, storage_errors, sync_tree
-
-
-def step(number: int) -> Step:
-    return Step(
-        step=number,
-        examples=number,
-        tokens=9,
-        target_tokens=2,
-        loss=0.5,
-        learning_rate=0.1,
-        grad_norm=1.0,
-        seconds=0.1,
-        peak_memory_bytes=None,
-    )
 
 
 def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
@@ -95,5 +83,13 @@ def test_other_errors_stay_what_they_are(error: Exception) -> None:
 
 def test_a_tree_is_flushed_with_its_folders(tmp_path: Path) -> None:
     (tmp_path / "adapter" / "inner").mkdir(parents=True)
-    (tmp_path / "adapter" / "inner" / "weights").write_bytes(b"1")
-    sync_tree(tmp_path / "adapter")  # to the disk: nothing to see, but it must not fail
+    weights = tmp_path / "adapter" / "inner" / "weights"
+    weights.write_bytes(b"1")
+    flushed: list[Path] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            os, "fsync", lambda file: flushed.append(Path(f"/proc/self/fd/{file}").readlink())
+        )
+        sync_tree(tmp_path / "adapter")
+    assert flushed.index(weights) < flushed.index(tmp_path)
+    assert set(flushed) == {weights, weights.parent, tmp_path / "adapter", tmp_path}

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.steps import step
 
 from tunelab.evaluation.scores import squad_scores
 from tunelab.recipe import digest, expand, extractive, labels, read_recipe
-from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Status, Step, append_line
+from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Status, append_line
 
 RECIPE: dict[str, Any] = {
     "name": "a | study",
@@ -47,20 +48,6 @@ def cost(seconds: float) -> Cost:
     )
 
 
-def step(number: int) -> Step:
-    return Step(
-        step=number,
-        examples=16 * number,
-        tokens=1000,
-        target_tokens=32,
-        loss=5.0 / number,
-        learning_rate=1e-4,
-        grad_norm=1.0,
-        seconds=1.5,
-        peak_memory_bytes=2**20,
-    )
-
-
 class Writer:
     """Writes the runs of a study as `tunelab run` would."""
 
@@ -88,7 +75,9 @@ class Writer:
             place.write_predictions(rows)
             place.write_scores(squad_scores(rows, version=extractive(recipe.task).version))
             for number in range(1, 9):
-                append_line(place.steps, step(number))
+                append_line(
+                    place.steps, step(number, examples=16 * number, loss=5.0 / number, seconds=1.5)
+                )
         place.write_manifest(
             Manifest(
                 label=label,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.steps import step
 
 from tunelab.errors import VersionError
 from tunelab.recipe import Recipe, digest, setting, validate
@@ -16,7 +17,6 @@ from tunelab.records import (
     RunDirectory,
     Score,
     Status,
-    Step,
     append_line,
     find_runs,
     write_atomically,
@@ -53,7 +53,7 @@ class Untrained(Workers):
         diverged = setting(recipe, PATH) >= TOO_HIGH
         write_atomically(directory.steps, "")
         examples = recipe.task.train_limit or 0
-        append_line(directory.steps, _step(examples))
+        append_line(directory.steps, step(1, seconds=2.0, examples=examples))
         score = Score(value=setting(recipe, PATH), low=None, high=None, count=1, convention="")
         directory.write_scores({"squad_v2": {"f1": score}})
         directory.write_predictions([])
@@ -77,20 +77,6 @@ class Untrained(Workers):
         ]
         self.started.clear()
         return told
-
-
-def _step(examples: int) -> Step:
-    return Step(
-        step=1,
-        examples=examples,
-        tokens=1,
-        target_tokens=1,
-        loss=1.0,
-        learning_rate=0.1,
-        grad_norm=1.0,
-        seconds=2.0,
-        peak_memory_bytes=None,
-    )
 
 
 def _cost() -> Cost:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from tests.command import tunelab
 from tests.running import run_here
+from tests.steps import step
 
 from tunelab.errors import RecipeError
 from tunelab.recipe import digest, read_recipe
-from tunelab.records import RunDirectory, Step
+from tunelab.records import RunDirectory
 from tunelab.runs import tracking
 from tunelab.runs.tracking import FOLDER, Mirror, check_trackers, flat
 
@@ -65,27 +66,13 @@ def test_a_tracker_that_fails_is_a_note_and_the_others_go_on(
     mirror = Mirror(recipe, RunDirectory(tmp_path), say=told.append)
     mirror.start()
     for number in (1, 2, 3):
-        mirror.step(step(number))
+        mirror.step(step(number, loss=1.0 / number))
     mirror.finish()
     assert (bad.heard, good.heard) == ([1], [1, 2, 3])
     assert (
         mirror.notes
         == told
         == ["trackio stopped mirroring this run: ConnectionError: the network is gone"]
-    )
-
-
-def step(number: int) -> Step:
-    return Step(
-        step=number,
-        examples=number,
-        tokens=10,
-        target_tokens=2,
-        loss=1.0 / number,
-        learning_rate=0.1,
-        grad_norm=1.0,
-        seconds=0.1,
-        peak_memory_bytes=None,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.steps import step
 from torch import nn
 
 from tunelab.recipe import FullTuning
@@ -43,20 +44,7 @@ class Trained:
 
 
 def steps(count: int) -> list[Step]:
-    return [
-        Step(
-            step=number,
-            examples=number,
-            tokens=9,
-            target_tokens=2,
-            loss=0.5,
-            learning_rate=0.1,
-            grad_norm=1.0,
-            seconds=0.1,
-            peak_memory_bytes=None,
-        )
-        for number in range(1, count + 1)
-    ]
+    return [step(number) for number in range(1, count + 1)]
 
 
 def test_weights_optimiser_steps_and_random_state_come_back(tmp_path: Path) -> None:
@@ -81,9 +69,9 @@ def test_the_latest_and_the_one_before_are_kept_with_the_best_weights_they_need(
     tmp_path: Path,
 ) -> None:
     trained = Trained(tmp_path)
-    for step, best in ((5, 1), (10, 2), (15, 2)):
+    for done, best in ((5, 1), (10, 2), (15, 2)):
         trained.checkpoints.save_best(best)
-        trained.checkpoints.save(Progress(step, best_epoch=best), [])
+        trained.checkpoints.save(Progress(done, best_epoch=best), [])
     left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert left == ["best-epoch-0002.pt", "step-000010", "step-000015"]
 
@@ -104,9 +92,9 @@ def test_a_damaged_one_does_not_exist_and_the_one_before_takes_its_place(
     tmp_path: Path, name: str, content: bytes | None, reason: str
 ) -> None:
     trained = Trained(tmp_path)
-    for step, best in ((5, 1), (10, 2)):
+    for done, best in ((5, 1), (10, 2)):
         trained.checkpoints.save_best(best)
-        trained.checkpoints.save(Progress(step, best_epoch=best), steps(step))
+        trained.checkpoints.save(Progress(done, best_epoch=best), steps(done))
     damaged = tmp_path / "checkpoints" / name
     damaged.unlink() if content is None else damaged.write_bytes(content)
 
