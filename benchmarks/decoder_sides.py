@@ -66,13 +66,11 @@ def tunelab_side(baton: Baton, *, work: DecoderWork, share: bool) -> None:
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
+    from benchmarks.turns import train_in_turns
     from tunelab.models.decoder import load_decoder
     from tunelab.prompts.prompter import Prompter
-    from tunelab.records import RunDirectory, Step
     from tunelab.training.answers import AnswerObjective
-    from tunelab.training.loop import Hooks, train
-    from tunelab.training.meters import MemoryMeter
-    from tunelab.tuning import TrainingWatch, apply_tuning
+    from tunelab.tuning import apply_tuning
 
     baton.imported()
     set_seed(SEED)
@@ -85,24 +83,7 @@ def tunelab_side(baton: Baton, *, work: DecoderWork, share: bool) -> None:
     objective = AnswerObjective(
         tuned, found.examples, found.encoded, work.training, accelerator=accelerator, share=share
     )
-
-    def advance(step: Step) -> None:
-        baton.step(step.loss)
-
-    with tempfile.TemporaryDirectory() as folder:
-        baton.wait()
-        train(
-            tuned,
-            objective,
-            work.training,
-            accelerator=accelerator,
-            seed=SEED,
-            directory=RunDirectory(Path(folder)),
-            watch=TrainingWatch(tuned),
-            memory=MemoryMeter(),
-            origin="benchmark",
-            hooks=Hooks(validate=None, advance=advance, stop=lambda: False),
-        )
+    train_in_turns(tuned, objective, work.training, accelerator=accelerator, seed=SEED, baton=baton)
 
 
 def encoded_steps(work: DecoderWork) -> list[list[EncodedExample]]:

@@ -47,13 +47,11 @@ def tunelab_side(baton: Baton, *, work: Work) -> None:
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
+    from benchmarks.turns import train_in_turns
     from tunelab.models.encoder import load_encoder
     from tunelab.prompts.windows import encode_windows
-    from tunelab.records import RunDirectory, Step
-    from tunelab.training.loop import Hooks, train
-    from tunelab.training.meters import MemoryMeter
     from tunelab.training.spans import SpanObjective
-    from tunelab.tuning import TrainingWatch, apply_tuning
+    from tunelab.tuning import apply_tuning
 
     set_seed(work.seed)
     accelerator = Accelerator(mixed_precision="bf16" if work.model.dtype == "bf16" else "no")
@@ -70,21 +68,6 @@ def tunelab_side(baton: Baton, *, work: Work) -> None:
         accelerator=accelerator,
         pad_id=encoder.pad_id,
     )
-
-    def advance(step: Step) -> None:
-        baton.step(step.loss)
-
-    with tempfile.TemporaryDirectory() as folder:
-        baton.wait()
-        train(
-            tuned,
-            objective,
-            work.training,
-            accelerator=accelerator,
-            seed=work.seed,
-            directory=RunDirectory(Path(folder)),
-            watch=TrainingWatch(tuned),
-            memory=MemoryMeter(),
-            origin="benchmark",
-            hooks=Hooks(validate=None, advance=advance, stop=lambda: False),
-        )
+    train_in_turns(
+        tuned, objective, work.training, accelerator=accelerator, seed=work.seed, baton=baton
+    )

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from datasets import Dataset, disable_progress_bars
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.trainer_callback import TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from benchmarks.alternation import Baton
 from benchmarks.decoder_sides import TrlSetting
+from benchmarks.turns import Turns
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.recipe import Training
 
@@ -78,7 +78,7 @@ def train_with_trl(
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
     )
-    trainer.add_callback(_Turns(trainer, baton))
+    trainer.add_callback(Turns(baton, trainer.take_step_loss))
     trainer.train()
 
 
@@ -87,24 +87,15 @@ class _Trainer(SFTTrainer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.step_loss = torch.tensor(0.0)
+        self._step_loss = torch.tensor(0.0)
 
     def compute_loss(self, *positional: Any, **named: Any) -> Any:
         loss = super().compute_loss(*positional, **named)
-        self.step_loss += loss.detach()  # TRL divides by the targets of the whole step
+        self._step_loss += loss.detach()  # TRL divides by the targets of the whole step
         return loss
 
-
-class _Turns(TrainerCallback):
-    """Trains only while it is this side's turn."""
-
-    def __init__(self, trainer: _Trainer, baton: Baton) -> None:
-        self._trainer = trainer
-        self._baton = baton
-
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        self._baton.wait()
-
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        self._baton.step(self._trainer.step_loss.item())
-        self._trainer.step_loss.zero_()
+    def take_step_loss(self) -> float:
+        """The loss of the step that ends."""
+        loss = self._step_loss.item()
+        self._step_loss.zero_()
+        return loss

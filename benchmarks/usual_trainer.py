@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
-from transformers.trainer_callback import TrainerCallback
 
 from benchmarks.alternation import Baton
+from benchmarks.turns import Turns
 from benchmarks.usual_features import Feature, collate, make_features
 from tunelab.data import Example
 from tunelab.recipe import Training
@@ -70,7 +70,7 @@ def train_usual(
         train_dataset=_Rows(features),
         data_collator=lambda rows: collate(list(chain.from_iterable(rows)), pad_id=pad_id),
     )
-    trainer.add_callback(_Turns(trainer, baton))
+    trainer.add_callback(Turns(baton, lambda: trainer.real_loss.item()))
     trainer.train()
 
 
@@ -114,17 +114,3 @@ class _SpanTrainer(Trainer):
         self.real_loss = real.detach()
         loss = real if self._ignore_padding else outputs.loss
         return (loss, outputs) if return_outputs else loss
-
-
-class _Turns(TrainerCallback):
-    """Trains only while it is this side's turn."""
-
-    def __init__(self, trainer: _SpanTrainer, baton: Baton) -> None:
-        self._trainer = trainer
-        self._baton = baton
-
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        self._baton.wait()
-
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        self._baton.step(self._trainer.real_loss.item())
