@@ -10,7 +10,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from tunelab.recipe.schema import Api, Evaluation, Model, Recipe, Search, Task, Training, Tuning
+from tunelab.recipe.schema import (
+    Api,
+    Evaluation,
+    Model,
+    Prompt,
+    Recipe,
+    Search,
+    Task,
+    Training,
+    Tuning,
+)
 
 _HEAD = """\
 # The recipe
@@ -49,6 +59,7 @@ def reference() -> str:
         *((f"task: {_kind(task)}", task) for task in tasks),
         ("model", Model),
         ("model.api", Api),
+        ("prompt", Prompt),
         *((f"tuning: {_kind(tuning)}", tuning) for tuning in tunings),
         ("training", Training),
         ("evaluation", Evaluation),
@@ -92,7 +103,7 @@ def _type(annotation: Any) -> str:
     return names.get(annotation.__name__, "yes or no" if annotation is bool else "anything")
 
 
-_GROUPS = {"Api", "Model", "Training", "Evaluation", "Search"}
+_GROUPS = {"Api", "Model", "Prompt", "Training", "Evaluation", "Search"}
 
 
 def _default(field: FieldInfo) -> str:
