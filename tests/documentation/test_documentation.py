@@ -22,6 +22,7 @@ import pytest
 import typer.main
 import yaml
 from tests.documentation.markdown import PAGES, ROOT, Page, Span, commands, read_page
+from tests.documentation.measured import CARDS, fill
 
 from tunelab.cli import app
 from tunelab.errors import TunelabError
@@ -35,6 +36,18 @@ STRANGERS = ("out/", "path/", "adapter/", "model/")
 
 page = lru_cache(maxsize=None)(read_page)
 every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+with_python = [path for path in PAGES if any(b.language == "python" for b in page(path).blocks)]
+SLOW = ("docs/add-a-model.md",)
+"""Their Python takes more than two seconds."""
+HEADINGS = (
+    "Idea",
+    "Formula",
+    "Trained and stored",
+    "Cost measured here",
+    "When it loses",
+    "Settings",
+    "Paper",
+)
 
 
 @every_page
@@ -61,9 +74,7 @@ def test_files_and_extras_that_are_named_exist(path: Path) -> None:
 
 
 @every_page
-def test_recipes_can_be_read(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recipes_can_be_read(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNELAB_DATA", str(tmp_path))
     problems = []
     for line, text in _recipes(page(path)):
@@ -103,14 +114,29 @@ def test_commands_are_what_the_command_line_takes(
     for code in commands(page(path)):
         try:
             _check_command(code.text, tmp_path)
-        except Exception as error:  # Typer keeps the classes of its own to itself
+        except Exception as error:  # noqa: BLE001 - Typer keeps its own classes to itself
             named = isinstance(code, Span) and str(error).startswith("Missing ")
             if not named:  # running text may speak of a command without calling it
                 problems.append(f"line {code.line}: {code.text}: {error}")
     assert problems == []
 
 
-@every_page
+@pytest.mark.parametrize("path", CARDS.glob("*.md"), ids=lambda path: path.stem)
+def test_a_card_has_the_usual_headings_and_the_figures_of_the_results(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^## (.*)$", text, re.MULTILINE)) == HEADINGS
+    assert fill(text) == text, "python -m tests.documentation.measured"
+    assert f"(methods/{path.name})" in (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * (name in SLOW), id=name)
+        for path in with_python
+        for name in [str(path.relative_to(ROOT))]
+    ],
+)
 def test_python_runs_and_prints_what_the_page_says(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +149,7 @@ def test_python_runs_and_prints_what_the_page_says(
             printed = None
             if not block.note.startswith("not run: "):
                 with redirect_stdout(io.StringIO()) as output:
-                    exec(code, names)  # noqa: S102 - that is what is tested
+                    exec(code, names)
                 printed = output.getvalue()
         elif block.language == "text" and printed is not None:
             assert printed == block.text
@@ -165,7 +191,7 @@ def _dead_links(read: Page) -> Iterator[str]:
 
 
 def _recipes(read: Page) -> Iterator[tuple[int, str]]:
-    """YAML that sets something a recipe can hold: in blocks, and as `key: {...}` in running text."""
+    """YAML that sets something of a recipe: blocks, and `key: {...}` in running text."""
     for block in read.blocks:
         if block.language in ("yaml", "") and _sets_something(block.text):
             yield block.line, block.text
@@ -206,7 +232,9 @@ def _check_command(text: str, folder: Path) -> None:
             assert name in known, f"No such command: {name}"
             known[name].make_context(name, list(plain))
             if name in ("run", "doctor"):
-                settings = [each for each in plain if re.match(r"[a-z_]+[.=]", each) and "=" in each]
+                settings = [
+                    each for each in plain if re.match(r"[a-z_]+[.=]", each) and "=" in each
+                ]
                 (folder / "plain.yaml").write_text("name: plain\n")
                 real = [each for each in settings if not each.startswith("key.path")]
                 read_recipe(folder / "plain.yaml", real)
