@@ -11,7 +11,7 @@ import io
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import lru_cache
 from pathlib import Path
@@ -208,7 +208,7 @@ def _sets_something(text: str) -> bool:
     return isinstance(found, dict) and bool(found.keys() & Recipe.model_fields.keys())
 
 
-def _runs(text: str, folder: Path) -> Sequence[Recipe]:
+def _runs(text: str, folder: Path) -> list[Recipe]:
     file = folder / "recipe.yaml"
     file.write_text(text)
     return expand(read_recipe(file))
