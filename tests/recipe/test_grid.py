@@ -105,6 +105,19 @@ def test_shots_are_part_of_the_name() -> None:
     assert labels(expand(recipe(grid={"tuning": tunings}))) == ["none", "none-3-shot"]
 
 
+def test_a_label_of_its_own_stands_in_for_the_tuning() -> None:
+    cases = [{"label": "as published", "training": {"epochs": 15}}, {"tuning": {"kind": "none"}}]
+    precisions = {"evaluation": {"quantize": ["int8"]}}
+    runs = expand(recipe(**precisions, grid={"cases": cases, "seed": [0, 1]}))
+    assert labels(runs)[::4] == ["as published", "none"]
+    assert labels(runs)[1] == "as published@int8"
+    assert digest(recipe(label="a")) == digest(recipe(label="b"))
+    axes = expand(recipe(label="a", tuning={"kind": "none"}, grid={"tuning.shots": [0, 3]}))
+    assert labels(axes) == ["a,shots=0", "a,shots=3"]
+    with pytest.raises(RecipeError, match="'label' is 'a/b'"):
+        recipe(label="a/b")
+
+
 def test_labels_name_the_variants_of_lora() -> None:
     tunings = [
         {"kind": "lora", "dora": True, "rslora": True},

@@ -23,8 +23,9 @@ from tunelab.records import RunDirectory
 from tunelab.runs.execute import execute
 from tunelab.runs.experiment import check
 
-DONE_IN_THE_RECIPE_PACKAGE = {("Recipe", "grid"), ("Recipe", "search")} | {
-    ("Search", name) for name in Search.model_fields
+DONE_IN_THE_RECIPE_PACKAGE = {
+    *(("Recipe", name) for name in ("grid", "label", "search")),
+    *(("Search", name) for name in Search.model_fields),
 }
 READ_BY_THE_EXPERIMENT = {("Recipe", "name")}
 """Title of the display and of the table: read where a whole grid is run (test_runs.py)."""

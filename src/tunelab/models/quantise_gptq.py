@@ -29,6 +29,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from tunelab.data.reading import DEFAULT_QUESTIONS, generate
 from tunelab.errors import ModelError
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.models.quantise import GROUP, NOMINAL_BITS, forget_quantiser, outside_backbone
@@ -64,24 +65,34 @@ class Calibration:
 
 
 def text_calibration(settings: Model, tokenizer: PreTrainedTokenizerBase) -> Calibration:
-    """The first paragraphs (lines that are not blank) of the text file that a recipe names.
+    """The first paragraphs of what a recipe names: `reading`, or a text file, a line each.
 
     Raises:
         ModelError: the file is missing, is no text, or holds nothing.
     """
     assert settings.calibration is not None
     path = Path(expand_variables(settings.calibration))
+    lines = _generated() if settings.calibration == "reading" else _lines(path)
+    texts = [line for line in lines if line][: settings.calibration_samples]
+    ids = [tokenizer(text)["input_ids"] for text in texts]
+    rows = tuple(tuple(row)[: settings.max_length] for row in ids)
+    return Calibration(rows, f"model.calibration ({path.name})")
+
+
+def _generated() -> list[str]:
+    """The paragraphs of the generated set."""
+    document = generate("train", questions=DEFAULT_QUESTIONS["train"])
+    return [part["context"] for article in document["data"] for part in article["paragraphs"]]
+
+
+def _lines(path: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             f"The calibration text {path} cannot be read: {error}.",
             hint="Give a text file with a paragraph a line, or leave model.calibration out.",
         ) from error
-    texts = [line for line in lines if line][: settings.calibration_samples]
-    ids = [tokenizer(text)["input_ids"] for text in texts]
-    rows = tuple(tuple(row)[: settings.max_length] for row in ids)
-    return Calibration(rows, f"model.calibration ({path.name})")
 
 
 def gptq_base(

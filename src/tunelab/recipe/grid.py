@@ -106,7 +106,7 @@ def digest(recipe: Recipe) -> str:
 
     Defaults are not spelt out, so that a setting added later leaves older runs what they are.
     """
-    ignored = {"name", "price_per_hour", "grid", "track"}
+    ignored = {"name", "label", "price_per_hour", "grid", "track"}
     api = Api(logprobs=recipe.model.api.logprobs, options=recipe.model.api.options)
     model = recipe.model.model_copy(update={"api": api})  # without patience, keys and prices
     recipe = recipe.model_copy(update={"model": model})
@@ -119,8 +119,8 @@ def digest(recipe: Recipe) -> str:
 def labels(runs: list[Recipe]) -> list[str]:
     """A short label for each run, equal for runs that differ in their seed alone.
 
-    The tuning's own label, and behind it the settings that tell runs of one tuning apart; behind
-    that `@` and the precision, where the run scores another's weights in it.
+    The label that the recipe gives, else the tuning's own, and behind it the settings that tell
+    its namesakes apart; behind that `@` and the precision, where the run scores another's weights.
     """
     names = _labels([trained_by(run) for run in runs])
     return [
@@ -129,15 +129,15 @@ def labels(runs: list[Recipe]) -> list[str]:
 
 
 def _labels(runs: list[Recipe]) -> list[str]:
-    flat = [_named(_flatten(tree_of(run) | {"seed": None, "search": None})) for run in runs]
-    names = [tuning_label(run.tuning) for run in runs]
+    same = {"seed": None, "search": None, "label": None}
+    flat = [_named(_flatten(tree_of(run) | same)) for run in runs]
+    names = [run.label or tuning_label(run.tuning) for run in runs]
     namesakes: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
         namesakes[name].append(index)
     result = list(names)
     for members in namesakes.values():
         keys = {key for index in members for key in flat[index]}
-        keys.discard("tuning.shots")  # a part of the name
         differing = sorted(k for k in keys if len({repr(flat[i].get(k)) for i in members}) > 1)
         rows = [flat[index] for index in members]
         for name in ("model.path", "task.kind"):  # stands for the settings that go with it

@@ -22,7 +22,7 @@ RawRecipe = dict[str, Any]
 
 _FLAT = ("grid", "search.over")
 """Tables whose keys are themselves dotted paths."""
-_PATHS = ("task.train", "task.test", "task.test_ids", "model.path")
+_PATHS = ("task.train", "task.test", "task.test_ids", "model.path", "model.calibration")
 """Settings that may be paths."""
 
 

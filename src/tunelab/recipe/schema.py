@@ -53,7 +53,8 @@ class Model(Settings):
     double_quant: bool = True
     """nf4: the scales of the blocks are quantised too, which saves 0.4 bits a weight."""
     calibration: str | None = None
-    """gptq: a text file, a paragraph a line; not given: the task's own training questions."""
+    """gptq: a text file, a paragraph a line, or `reading`; not given: the task's own training
+    questions (squad)."""
     calibration_samples: int = Field(default=128, ge=1)
     """gptq: so many paragraphs of at most max_length tokens are read."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
@@ -281,6 +282,8 @@ class Recipe(Settings):
 
     name: str = Field(default="experiment", min_length=1)
     """Title of the tables."""
+    label: str | None = Field(default=None, pattern=r"^[^/@|\n]{1,60}$")
+    """Names a row of the tables, in a case of the grid; not given: made from what differs."""
     task: Task = SquadTask()
     """What is learnt and tested: a table with its `kind`."""
     model: Model = Model()
