@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= out
 
-.PHONY: help install demo test test-all check stress bench format clean
+.PHONY: help install demo test test-all check stress bench recipes format clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -48,6 +48,9 @@ stress: $(VENV)/.test        ## a grid of short runs under 100 SIGKILLs, against
 
 bench: $(VENV)/.test         ## print the speed figures that docs/results quotes
 	$(BIN)/python -m benchmarks
+
+recipes: $(VENV)/.test       ## the small recipes of the published systems, all stages (CPU, real data, no network)
+	TUNELAB_DATA=$${TUNELAB_DATA:-$(abspath ../shared/data)} $(BIN)/python -m benchmarks.systems --out $(OUT)/recipes
 
 format: $(VENV)/.test        ## format and mend what can be mended
 	$(BIN)/ruff format src tests benchmarks pretraining

@@ -123,16 +123,22 @@ def expert_pubmedqa() -> str:
     """System 3: PubMedQA, each row against its own."""
     rows = {row["name"]: row for row in read("expert.toml")["pubmedqa"]}
     own = share(rows[_EXPERT]["accuracy"], _PUBMEDQA)
-    cells = [
-        [
-            name,
-            (theirs := share(row["accuracy"], _PUBMEDQA)).told(),
-            row.get("f1", "-"),
-            "-" if name == _EXPERT else Difference(own, theirs).told("points"),
-        ]
-        for name, row in rows.items()
-    ]
-    return ruled(["row", "accuracy", "macro-F1", f"{_EXPERT} minus this row"], cells)
+    cells: list[list[str]] = []
+    for name, row in rows.items():
+        theirs = share(row["accuracy"], _PUBMEDQA)
+        found = Difference(own, theirs)
+        beside = [f"{found.points:+.1f} ± {found.half_width:.1f}", _changes(found)]
+        cells.append(
+            [name, theirs.told(), row.get("f1", "-"), *(("-", "-") if name == _EXPERT else beside)]
+        )
+    head = ["row", "accuracy", "macro-F1", f"{_EXPERT} minus it", "separable, paired, up to"]
+    return ruled(head, cells)
+
+
+def _changes(found: Difference) -> str:
+    """Up to how many questions that are right in one row alone a difference is separable."""
+    least, most = abs(found.first.right - found.second.right), found.allowed_changes
+    return f"{most} changes" if most is not None and most >= least else "never"
 
 
 def expert_mmlu() -> str:

@@ -8,6 +8,8 @@ import pytest
 from tests.published.averages import mean_over_items, mean_over_parts
 from tests.published.page import page
 from tests.published.recompute import Claim, fitting_splits, read, systems
+from tests.published.shares import Difference, Share, share
+from tests.published.systems import FROM_DATA, FROM_FIXTURES, PAGES, renewed
 
 CLAIMS = [claim for system in systems() for claim in system.claims]
 
@@ -65,3 +67,40 @@ def test_averages_need_something_to_average() -> None:
         mean_over_parts([])
     with pytest.raises(ValueError, match="shorter"):
         mean_over_items([1.0, 2.0], [3])
+
+
+@pytest.mark.parametrize("path", sorted(PAGES.glob("*.md")), ids=lambda path: path.stem)
+def test_a_system_s_page_has_the_computed_tables(path: Path) -> None:
+    assert path.read_text() == renewed(path.read_text(), None), "python -m tests.published.systems"
+
+
+@pytest.mark.slow
+def test_published_answers_are_scored_as_the_pages_say(shared_data: Path) -> None:
+    for path in PAGES.glob("*.md"):
+        assert path.read_text() == renewed(path.read_text(), shared_data)
+
+
+def test_every_computed_table_stands_on_a_page() -> None:
+    pages = "".join(path.read_text() for path in PAGES.glob("*.md"))
+    for name in (*FROM_FIXTURES, *FROM_DATA):
+        assert pages.count(f"<!-- computed: {name} -->") == 1
+
+
+def test_a_share_has_wilson_s_interval() -> None:
+    low, high = Share(378, 500).interval()
+    assert (low, high) == (pytest.approx(71.65, abs=0.01), pytest.approx(79.16, abs=0.01))
+    assert share("75.6", 500) == Share(378, 500)
+
+
+def test_what_a_difference_needs_to_be_separable() -> None:
+    close = Difference(share(83.27, 11873), share(82.70, 11873))
+    assert not close.separable
+    right = close.first.right - close.second.right
+    assert close.allowed_changes is not None
+    # McNemar's z of so many changes, right of them to one side's favour, is still at its limit
+    assert (
+        right / close.allowed_changes**0.5 > 1.959 > right / (1.01 * close.allowed_changes) ** 0.5
+    )
+    assert Difference(Share(60, 100), Share(40, 100)).separable
+    assert "nor paired" in Difference(Share(378, 500), Share(376, 500)).told("points")
+    assert Difference(Share(60, 100), Share(40, 90)).allowed_changes is None
