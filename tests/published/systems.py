@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.published.blocks import (
@@ -16,6 +17,7 @@ from tests.published.blocks import (
     distilbert_rows,
     expert_mmlu,
     expert_pubmedqa,
+    lab_rows,
     lit_llama_differences,
     lit_llama_rows,
     llama_squad_differences,
@@ -27,6 +29,7 @@ from tests.published.rescored import expert_rescored, paragraphs_count
 PAGES = Path(__file__).parents[2] / "docs" / "systems"
 _BLOCK = re.compile(r"(?<=<!-- computed: )([a-z0-9-]+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
+FROM_FIXTURES: dict[str, Callable[[], str]] = {
     "lit-llama-rows": lit_llama_rows,
     "lit-llama-differences": lit_llama_differences,
     "llama-squad-rows": llama_squad_rows,
@@ -35,9 +38,12 @@ _BLOCK = re.compile(r"(?<=<!-- computed: )([a-z0-9-]+)( -->\n)(.*?)(?=<!-- end -
     "expert-mmlu": expert_mmlu,
     "distilbert-rows": distilbert_rows,
     "distilbert-parameters": distilbert_parameters,
+    "lab-rows": lab_rows,
     "llama-squad-mistakes": lambda: mistakes("LLaMA SQuAD"),
     "expert-mistakes": lambda: mistakes("EXPERT"),
+    "lab-mistakes": lambda: mistakes("Llama-3.2-1B lab"),
 }
+FROM_DATA: dict[str, Callable[[Path], str]] = {
     "paragraphs-count": paragraphs_count,
     "expert-rescored": expert_rescored,
 }
