@@ -28,10 +28,11 @@ def doctor(
 
     Exits with 1 if anything would teach something wrong or spoil a score.
     """
-    from tunelab.doctor.examination import examine, sight_key
     from tunelab.recipe import expand, read_recipe
 
     every = expand(read_recipe(recipe, overrides or ()))
+    from tunelab.doctor.examination import examine, sight_key  # heavy: a wrong recipe needs none
+
     runs = [run for run in every if not run.evaluation.quantize]  # the others train nothing
     alike: dict[str, list[Recipe]] = {}  # variants of a grid that see the same
     for run in runs:

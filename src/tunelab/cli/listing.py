@@ -30,7 +30,7 @@ def tasks(as_json: JsonOption = False) -> None:
 
 
 def models(as_json: JsonOption = False) -> None:
-    """List the bundled models; any folder or hub id of an encoder works too."""
+    """List the bundled models; any folder or hub id works too."""
     from tunelab.models.checkpoint import BUNDLED
 
     _print({name: model.summary for name, model in BUNDLED.items()}, as_json)

@@ -76,9 +76,30 @@ def dump(recipe: Recipe) -> str:
     )
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as it is, but a key that stands twice is a mistake: its first value would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping; a repeated key raises a `YAMLError`."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # the schema knows none
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"'{key.value}' stands twice; several values are a list under `grid`",
+                    problem_mark=key.start_mark,
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
 def _parse(text: str, source: str) -> RawRecipe:
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise RecipeError(f"{source}{place} is no valid YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{source} is no valid YAML: {error}.") from error
     if not isinstance(raw, dict):
