@@ -8,3 +8,8 @@ for name in squad demo; do
     cp "$1/table.md" "$here/$name.md"
     shift
 done
+# The picture in the README: the first screen of the first report.
+if command -v chromium > /dev/null; then
+    chromium --headless --no-sandbox --hide-scrollbars --window-size=1240,1170 \
+        --screenshot="$here/../images/report.png" "file://$(cd "$here" && pwd)/squad.html"
+fi
