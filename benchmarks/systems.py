@@ -10,6 +10,7 @@ seconds of its stages are those of the last time, and the page says nothing else
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import socket
 import subprocess
@@ -69,9 +70,9 @@ def run_system(name: str, system: System, out: Path) -> str:
             command = template.format(recipe=recipe, out=out)
             print(f"== tunelab {command}", flush=True)
             began = time.perf_counter()
-            _tunelab(_words(command))
+            _tunelab(words(command))
             seconds[command] = time.perf_counter() - began
-    return _page(name, seconds, (out / "table.md").read_text())
+    return page_of(name, seconds, (out / "table.md").read_text())
 
 
 def _recipe(name: str) -> str:
@@ -82,16 +83,13 @@ def _tunelab(words: list[str]) -> None:
     subprocess.run([sys.executable, "-m", "tunelab", *words], check=True)
 
 
-def _words(command: str) -> list[str]:
+def words(command: str) -> list[str]:
     """A command's words, with variables and patterns replaced as a shell would."""
-    from os.path import expandvars
-
-    words: list[str] = []
-    for word in shlex.split(expandvars(command)):
-        pattern = Path(word)
-        found = sorted(pattern.parent.glob(pattern.name)) if "*" in word else [pattern]
-        words += [str(each) for each in found] if "*" in word else [word]
-    return words
+    typed: list[str] = []
+    for word in shlex.split(os.path.expandvars(command)):
+        path = Path(word)
+        typed += map(str, sorted(path.parent.glob(path.name))) if "*" in word else [word]
+    return typed
 
 
 @contextmanager
@@ -119,7 +117,7 @@ def _wait_for(server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"`tunelab serve` does not listen on port {PORT}")
 
 
-def _page(name: str, seconds: dict[str, float], table: str) -> str:
+def page_of(name: str, seconds: dict[str, float], table: str) -> str:
     """The stages with their seconds, then the run's own table, without its picture."""
     title, _, rest = table.partition("\n")
     body = "\n".join(line for line in rest.splitlines() if not line.startswith("!["))
