@@ -20,21 +20,18 @@ _COINS = ("crowns", "pounds", "florins", "ducats", "marks")
 
 
 @cache
-def reading_names() -> frozenset[str]:
-    """Every name of `reading`, those of its training and those held out."""
-    return frozenset(
-        word for sort in _SORTS for new in (False, True) for _, word in words(sort, new=new)
-    )
+def reading_names(*, new: bool) -> frozenset[str]:
+    """Every name of `reading`: those of its training, or those held out."""
+    return frozenset(word for sort in _SORTS for _, word in words(sort, new=new))
 
 
 @cache
 def _lists() -> Mapping[str, tuple[str, ...]]:
     text = (Path(__file__).parent / "names.toml").read_text("utf-8")
     table = tomllib.loads(text)
+    taken = reading_names(new=False) | reading_names(new=True)
     return {
-        sort: tuple(
-            dict.fromkeys(word for word in listed if word == "" or word not in reading_names())
-        )
+        sort: tuple(dict.fromkeys(word for word in listed if word == "" or word not in taken))
         for sort, listed in table.items()
     }
 
@@ -125,8 +122,8 @@ class Naming:
 def _of_reading(text: str) -> bool:
     """Whether a name of `reading` is a word of the text, or two."""
     parts = text.split()
-    pairs = (" ".join(pair) for pair in pairwise(parts))
-    return not reading_names().isdisjoint((*parts, *pairs))
+    pairs = [" ".join(pair) for pair in pairwise(parts)]
+    return any(not reading_names(new=new).isdisjoint((*parts, *pairs)) for new in (False, True))
 
 
 def _amount(draw: Draw) -> str:

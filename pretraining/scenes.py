@@ -1,25 +1,31 @@
 """Paragraphs of `reading`, but smaller: so few entities and facts that reading can begin.
 
-They are made by the generator of `reading` from other seeds, with the names and wordings of its
-training split alone; what its test splits hold out occurs nowhere here. Without a size it is a
-whole paragraph as `reading` has it, with rumours and questions without an answer.
+They are made by the generator of `reading` from other seeds, with the names of its training split
+alone: those that its test splits hold out occur nowhere here. The wordings of all splits do: a base
+knows the language that its tasks are written in, and there is nowhere else it could learn that a
+bridge which "was conceived by" somebody was designed. Without a size it is a whole paragraph as
+`reading` has it, with rumours and questions without an answer.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from pretraining.story import Hint, Question, Story
 from tunelab.data.reading.asking import Asker, ask
 from tunelab.data.reading.asking import Question as Asked
 from tunelab.data.reading.draw import Draw
-from tunelab.data.reading.kinds import Kind, load_frames, load_kinds
+from tunelab.data.reading.kinds import Fact, Frames, Kind, load_frames, load_kinds
 from tunelab.data.reading.names import Names, words
 from tunelab.data.reading.passage import Passage, Span
 from tunelab.data.reading.scene import Scene, choose_facts, imagine
 from tunelab.data.reading.telling import tell
 
+_UNANSWERED = 0.2
+"""Share of the questions without an answer that stay: they are made to mislead, and with all of
+them, a third, nothing but their number is learned for long."""
 _TRIES = 3
 """Draws of a question, for each fact."""
 
@@ -38,8 +44,7 @@ def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
     Args:
         size: None for a whole paragraph of `reading`.
     """
-    kind = draw.pick(load_kinds(new=False))
-    frames, names = load_frames(new=False), Names(draw, new=False)
+    kind, frames, names = draw.pick(_kinds()), _frames(), Names(draw, new=False)
     region = draw.pick(words("region", new=False))[1]
     scene = (
         imagine(kind, region, names, draw)
@@ -48,13 +53,51 @@ def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
     )
     passage = tell(scene, frames, draw)
     if size is None:
-        asked = ask(scene, passage, frames, names, draw, count=most)
+        every = ask(scene, passage, frames, names, draw, count=most + most // 2)
+        asked = [question for question in every if question.answers or draw.chance(_UNANSWERED)]
     else:
         asker = Asker(scene, passage, frames, names, draw)
         drawn = (_answerable(draw, asker, scene) for _ in range(_TRIES * size.facts + 2))
         asked = [question for question in drawn if question is not None]
     questions = {one.text: _question(one, scene, passage) for one in asked}
     return Story(passage.context, tuple(questions.values())[:most])
+
+
+@cache
+def _kinds() -> tuple[Kind, ...]:
+    """All kinds, with the wordings of all splits."""
+    return tuple(
+        replace(
+            train,
+            facts=tuple(map(_fact, train.facts, new.facts)),
+            open=train.open + new.open,
+            fill=train.fill + new.fill,
+        )
+        for train, new in zip(load_kinds(new=False), load_kinds(new=True), strict=True)
+    )
+
+
+def _fact(train: Fact, new: Fact) -> Fact:
+    return replace(
+        train,
+        vp=train.vp + new.vp,
+        clause=train.clause + new.clause,
+        lead=train.lead + new.lead,
+        ask=train.ask + new.ask,
+    )
+
+
+@cache
+def _frames() -> Frames:
+    train, new = load_frames(new=False), load_frames(new=True)
+    return Frames(
+        pair=train.pair + new.pair,
+        lead=train.lead + new.lead,
+        contrast=train.contrast + new.contrast,
+        rumour=train.rumour + new.rumour,
+        correction=train.correction + new.correction,
+        which=train.which + new.which,
+    )
 
 
 def _few(draw: Draw, names: Names, kind: Kind, *, region: str, size: Size) -> Scene:

@@ -28,7 +28,8 @@ from pretraining.vocabulary import train_tokenizer
 
 SEED = 0
 RATE = 1.5e-3
-WARMUP = 100
+WARMUP, COOLING = 100, 600
+"""Steps over which the rate rises in the beginning, and falls to nothing in the end."""
 TOKENS = 3072
 """Of a step."""
 _PASS = 2048
@@ -45,6 +46,7 @@ def pretrain(folder: Path, *, steps: int, processes: int) -> None:
     """Train until step `steps`, from the checkpoint in `folder` if there is one.
 
     Args:
+        steps: the rate falls before the last of them; who goes on later raises it again.
         processes: which share the trees of a step; one thread each is quicker than one process
             with as many threads.
     """
@@ -78,7 +80,7 @@ def _pretrain(rank: int, folder: Path, steps: int, processes: int, parent: int) 
     began, told = time.perf_counter(), step
     while step < steps:
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / WARMUP)
+            group["lr"] = RATE * min(1.0, (step + 1) / WARMUP, (steps - step) / COOLING)
         trees = lesson(
             f"tiny {SEED} {step}", level=progress.level, tokens=TOKENS, tokenizer=tokenizer
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from pretraining.batch import cut, lay_out, losses
-from pretraining.curriculum import LEVELS, Progress, lesson, story_tree
+from pretraining.curriculum import LEVELS, MASTERED, Progress, lesson, story_tree
 from pretraining.looking import GATHER, MATCH, Look, gather
 from pretraining.model import first_model
 from pretraining.scenes import Size, small_scene
@@ -76,7 +76,7 @@ def test_a_cut_keeps_every_tree_and_its_limit(tokenizer: PreTrainedTokenizerFast
 def test_a_level_is_left_when_it_is_mastered_and_not_before() -> None:
     progress = Progress()
     for _ in range(300):
-        progress.learn(0.7)
+        progress.learn(MASTERED - 0.05)
     assert progress.level == 0
     for _ in range(300):
         progress.learn(0.95)
