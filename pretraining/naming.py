@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tunelab.data.reading.draw import Draw
-from tunelab.data.reading.names import words
+from tunelab.data.reading.names import Names, words
 
 _SORTS = (
     "region", "place", "surname", "river", "vessel", "emblem", "feminine", "masculine",
@@ -114,9 +114,35 @@ class Naming:
         return self._pick("place_head") + self._pick("place_tail")
 
     def _word_coined(self) -> str:
-        syllables = 2 + self._draw.chance(0.3)
-        parts = [self._pick("onset") + self._pick("vowel") for _ in range(syllables)]
-        return ("".join(parts) + self._pick("coda")).capitalize()
+        return coin(self._draw)
+
+
+class MixedNames(Names):
+    """The names of `reading`'s training, and nearly as many that are coined.
+
+    A name that a model has read often is one token to it, and one that it has not is several; so it
+    must learn to tell those apart, too, and to copy them whole.
+    """
+
+    def __init__(self, draw: Draw) -> None:
+        super().__init__(draw, new=False)
+        self._dice = draw
+
+    def word(self, sort: str) -> str:
+        """A word of a sort, or one that is no word at all."""
+        while self._dice.chance(0.4):
+            word = coin(self._dice)
+            if not _of_reading(word) and self.begins_anew(word[:3]):
+                return word
+        return super().word(sort)
+
+
+def coin(draw: Draw) -> str:
+    """A word of two or three syllables."""
+    lists = _lists()
+    syllables = 2 + draw.chance(0.3)
+    parts = [draw.pick(lists["onset"]) + draw.pick(lists["vowel"]) for _ in range(syllables)]
+    return ("".join(parts) + draw.pick(lists["coda"])).capitalize()
 
 
 def _of_reading(text: str) -> bool:

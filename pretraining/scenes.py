@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cache
 
+from pretraining.naming import MixedNames
 from pretraining.story import Hint, Question, Story
 from tunelab.data.reading.asking import Asker, ask
 from tunelab.data.reading.asking import Question as Asked
@@ -44,7 +45,7 @@ def small_scene(draw: Draw, size: Size | None, *, most: int) -> Story:
     Args:
         size: None for a whole paragraph of `reading`.
     """
-    kind, frames, names = draw.pick(_kinds()), _frames(), Names(draw, new=False)
+    kind, frames, names = draw.pick(_kinds()), _frames(), MixedNames(draw)
     region = draw.pick(words("region", new=False))[1]
     scene = (
         imagine(kind, region, names, draw)

@@ -68,13 +68,13 @@ class Names:
             case "person":
                 return self._person()
             case "place":
-                return Value(self._word("place"))
+                return Value(self.word("place"))
             case "river":
-                word = self._word("river")
+                word = self.word("river")
                 text = draw.pick((f"the river {word}", f"the {word}", f"the {word} River"))
                 return Value(text, tuple(dict.fromkeys((text.removeprefix("the "), word))))
             case "ship":
-                word = self._word("vessel" if draw.chance(0.3) else "emblem")
+                word = self.word("vessel" if draw.chance(0.3) else "emblem")
                 return Value(f"the {word}", (word,))
             case "company":
                 return Value(self._company())
@@ -91,25 +91,31 @@ class Names:
 
     def _person(self) -> Value:
         gender = "feminine" if self._draw.chance(0.5) else "masculine"
-        surname = self._word("surname")
+        surname = self.word("surname")
         she, her, him = _table()["pronouns"]["she" if gender == "feminine" else "he"]
-        return Value(f"{self._word(gender)} {surname}", (surname,), (she, her, him))
+        return Value(f"{self.word(gender)} {surname}", (surname,), (she, her, him))
 
     def _company(self) -> str:
         if self._draw.chance(0.3):
-            return f"{self._word('surname')} & {self._word('surname')}"
-        return f"{self._word('place')} {self._draw.pick(_table()['forms']['company'])}"
+            return f"{self.word('surname')} & {self.word('surname')}"
+        return f"{self.word('place')} {self._draw.pick(_table()['forms']['company'])}"
 
     def _titled(self, sort: str, form: str) -> Value:
-        name = f"{self._word(sort)} {form}"
+        name = f"{self.word(sort)} {form}"
         return Value(f"the {name}", (name,))
 
-    def _word(self, sort: str) -> str:
+    def word(self, sort: str) -> str:
+        """A word of a sort that begins unlike all before it."""
         while True:
             head, word = self._draw.pick(words(sort, new=self._new))
-            if head not in self._heads:
-                self._heads.add(head)
+            if self.begins_anew(head):
                 return word
+
+    def begins_anew(self, head: str) -> bool:
+        """Whether no word has begun like this; from now on one has."""
+        fresh = head not in self._heads
+        self._heads.add(head)
+        return fresh
 
 
 @cache
