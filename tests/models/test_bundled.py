@@ -12,11 +12,6 @@ from tunelab.models import checkpoint
 from tunelab.models.checkpoint import BUNDLED, resolve_checkpoint
 
 TINY = Path(checkpoint.__file__).parent / "bundled" / "tiny"
-shipped = pytest.mark.skipif(
-    not (TINY / "model.safetensors").exists(), reason="the weights of tiny are not there yet"
-)
-
-
 def test_missing_weights_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = dataclasses.replace(BUNDLED["tiny"], folder="models/bundled/none")
     monkeypatch.setitem(BUNDLED, "tiny", elsewhere)
@@ -24,7 +19,6 @@ def test_missing_weights_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch)
         resolve_checkpoint("tiny")
 
 
-@shipped
 def test_tiny_is_a_small_llama_in_bfloat16() -> None:
     import torch
     from transformers import AutoModelForCausalLM
@@ -39,7 +33,6 @@ def test_tiny_is_a_small_llama_in_bfloat16() -> None:
             assert module.in_features % 256 == 0 == module.out_features % 256, name
 
 
-@shipped
 def test_its_tokenizer_begins_ends_and_chats() -> None:
     from transformers import AutoTokenizer
 
