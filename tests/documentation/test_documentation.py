@@ -26,7 +26,7 @@ from tests.documentation.measured import CARDS, fill
 
 from tunelab.cli import app
 from tunelab.errors import TunelabError
-from tunelab.recipe import PeftTuning, Recipe, expand, labels, read_recipe, trials
+from tunelab.recipe import PeftTuning, Recipe, expand, read_recipe, trials
 
 ALTERNATIVES = re.compile(r"\|[\w/.-]+")
 OPTIONAL = re.compile(r"(?<!\S)\[([^\[\]]*)\](?!\S)")
@@ -79,11 +79,10 @@ def test_recipes_can_be_read(path: Path, tmp_path: Path, monkeypatch: pytest.Mon
     problems = []
     for line, text in _recipes(page(path)):
         try:
-            runs = _runs(text, tmp_path)
+            for run in _runs(text, tmp_path):
+                trials(run)
         except TunelabError as error:
             problems.append(f"line {line}: {error}")
-        else:
-            assert len(labels(runs)) == len(runs) == len([trials(run) for run in runs])
     assert problems == []
 
 
