@@ -108,7 +108,7 @@ def test_a_reply_comes_piece_by_piece_and_ends_when_nobody_listens(talker: Answe
     assert "".join(pieces) == whole.text and len(pieces) > 2
     heard = talker.stream(said("Hello."), Writing(max_tokens=1000))
     next(heard)
-    heard.close()  # type: ignore[attr-defined]
+    heard.close()
     left = talker.talk(said("Hello."), Writing(max_tokens=1000))
     left.left.set()
     assert left.future.result().tokens < 1000

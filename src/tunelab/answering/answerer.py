@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import torch
 
@@ -113,8 +113,10 @@ class Answerer:
         self._desk.put(job)
         return job
 
-    def stream(self, prompt: Sequence[Message] | str, writing: Writing) -> Iterator[str]:
-        """The reply piece by piece; whoever stops iterating ends it.
+    def stream(
+        self, prompt: Sequence[Message] | str, writing: Writing
+    ) -> Generator[str, None, None]:
+        """The reply piece by piece; whoever closes it ends the reply.
 
         Raises:
             TunelabError: as for `talk`, or a text that cannot be read or is too long.

@@ -13,6 +13,9 @@ import typer
 
 from tunelab import __version__
 from tunelab.cli import (
+    app as app_command,
+)
+from tunelab.cli import (
     compare,
     demo,
     doctor,
@@ -46,6 +49,7 @@ app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("export")(export.export)
+app.command("app")(app_command.app)
 app.command("serve")(serve.serve)
 app.command("latency")(latency.latency)
 app.command("reading")(reading.reading)

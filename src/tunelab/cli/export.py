@@ -14,6 +14,7 @@ class Formats(StrEnum):
 
     ADAPTER = "adapter"
     MERGED = "merged"
+    SPACE = "space"
 
 
 def export(
@@ -32,7 +33,8 @@ def export(
         Formats,
         typer.Option(
             "--format",
-            help="adapter: as PEFT loads it. merged: one model, as transformers loads it.",
+            help="adapter: as PEFT loads it. merged: one model, as transformers loads it. space: "
+            "the web app of the run, for the Hugging Face hub.",
         ),
     ] = Formats.MERGED,
     onto_original: Annotated[

@@ -94,9 +94,9 @@ def _limits(*, max_memory: str | None, max_seconds: float | None, max_size: str 
     if max_seconds is not None:
         limits["time"] = Limit(max_seconds, f"{max_seconds:g} s")
     if max_memory is not None:
-        limits["memory"] = Limit(_bytes(max_memory, "--max-memory"), max_memory)
+        limits["memory"] = Limit(read_bytes(max_memory, "--max-memory"), max_memory)
     if max_size is not None:
-        limits["size"] = Limit(_bytes(max_size, "--max-size"), max_size)
+        limits["size"] = Limit(read_bytes(max_size, "--max-size"), max_size)
     return limits
 
 
@@ -104,7 +104,7 @@ _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
-def _bytes(text: str, option: str) -> float:
+def read_bytes(text: str, option: str) -> float:
     """50MB or 1.5 GiB in bytes."""
     from tunelab.errors import UsageError
 

@@ -84,11 +84,14 @@ def _load(name: str, part: Part, version: Version) -> list[Example]:
     if name == "reading" or name.startswith("reading/"):
         generated = _load_reading(name, part)
         return [e for e in generated if e.answers] if version == "1.1" else generated
-    name = expand_variables(name)
-    path = Path(name)
-    if path.exists() or name.endswith((".json", ".gz")) or name.startswith((".", "/")):
-        return read_squad(path)
-    return _load_hub(name, part)
+    return read_squad(Path(expand_variables(name))) if is_file(name) else _load_hub(name, part)
+
+
+def is_file(name: str) -> bool:
+    """Whether a source is meant to be a file, be it there or not."""
+    return (
+        name.startswith((".", "/", "$")) or name.endswith((".json", ".gz")) or Path(name).exists()
+    )
 
 
 def _load_reading(name: str, part: Part) -> list[Example]:

@@ -22,7 +22,7 @@ from tunelab.doctor.sequences import (
     examine_seams,
     examine_targets,
 )
-from tunelab.doctor.sights import Examination, SeenToken, Sight
+from tunelab.doctor.sights import Examination, Lengths, SeenToken, Sight
 from tunelab.doctor.wording import (
     examine_control,
     examine_copies,
@@ -73,9 +73,11 @@ def examine_decoder(
         Finding(name="prompt", severity="fact", found=f"the prompt is {prompter.version}.")
     )
     sights: list[Sight] = []
+    lengths: list[Lengths] = []
     for part, examples in (("train", train), ("test", test)):
         sound, unreadable = readable(part, examples, prompter)
         readings = read(sound, prompter)
+        lengths.append(Lengths.of(part, [len(each.encoded.ids) for each in readings]))
         findings += [
             *unreadable,
             *examine_no_answer(part, sound, prompter),
@@ -87,7 +89,7 @@ def examine_decoder(
         ]
         if part == "train":
             sights = [sight(each.example, each.encoded, tokenizer) for each in readings[:shown]]
-    return Examination(findings=tuple(findings), sights=tuple(sights))
+    return Examination(findings=tuple(findings), sights=tuple(sights), lengths=tuple(lengths))
 
 
 def read(examples: Sequence[Example], prompter: Prompter) -> list[Reading]:

@@ -16,7 +16,7 @@ from tunelab.doctor.findings import (
     examine_repeats,
     examine_windows,
 )
-from tunelab.doctor.sights import Examination, SeenToken, Sight
+from tunelab.doctor.sights import Examination, Lengths, SeenToken, Sight
 from tunelab.prompts.windows import Window, encode_windows
 from tunelab.recipe import Model, Recipe, extractive
 
@@ -31,8 +31,10 @@ def examine_encoder(
 ) -> Examination:
     """Look at training and test questions; `shown` training questions are laid open."""
     findings: list[Finding] = []
+    lengths: list[Lengths] = []
     for part, examples in (("train", train), ("test", test)):
         windows = encode_windows(examples, tokenizer, recipe.model)
+        lengths.append(Lengths.of(part, [len(window.input_ids) for window in windows]))
         findings += examine_answers(part, examples)
         findings += examine_windows(part, examples, windows, recipe.model.max_length)
         findings += examine_repeats(part, examples)
@@ -42,6 +44,7 @@ def examine_encoder(
     return Examination(
         findings=tuple(findings),
         sights=tuple(_sights(train[:shown], tokenizer, recipe.model)),
+        lengths=tuple(lengths),
     )
 
 

@@ -28,7 +28,7 @@ def sight_key(recipe: Recipe) -> str:
     return "\n".join([*(group.model_dump_json() for group in seen), f"{shots} {seed} {room}"])
 
 
-def examine(recipes: Sequence[Recipe], *, shown: int = 2) -> Examination:
+def examine(recipes: Sequence[Recipe], *, shown: int = 2, prove: bool = True) -> Examination:
     """Look at the data of resolved recipes; `shown` training questions are laid open.
 
     Unlike a run it does not stop at the first thing that is wrong: it lists them all.
@@ -37,6 +37,7 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2) -> Examination:
         recipes: with one `sight_key`; for each of their ways of tuning a decoder it is proven that
             sharing prefixes changes nothing.
         shown: training questions that are laid open.
+        prove: do so; it takes the models themselves, and not their tokenizer alone.
     """
     recipe = recipes[0]
     train, test, note = load_parts(extractive(recipe.task))
@@ -56,7 +57,7 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2) -> Examination:
             examination = examine_decoder(
                 recipe, train, test, tokenizer=tokenizer, shots=shots, shown=shown
             )
-            if examination.healthy:
+            if prove and examination.healthy:
                 tunings = {run.tuning.model_dump_json(): run for run in recipes}
                 proven = [each for run in tunings.values() for each in examine_sharing(run, train)]
                 examination = examination.with_findings(proven)

@@ -15,13 +15,14 @@ from typing import Literal, assert_never
 from tunelab.errors import UsageError
 from tunelab.export.adapter import copy_adapter
 from tunelab.export.merging import check_mergeable, merge
+from tunelab.export.space import check_space, make_space
 from tunelab.recipe import NoTuning, read_written
 from tunelab.records import RunDirectory, write_atomically
 from tunelab.records.files import storage_errors
 from tunelab.report.card import FILE, model_card
 from tunelab.runs.source import find_source, one_run
 
-Format = Literal["adapter", "merged"]
+Format = Literal["adapter", "merged", "space"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def export_run(run: Path, *, form: Format, to: Path, onto_original: bool = False
     place = one_run(run)
     _check(place, form, onto_original)
     with _made_whole(to) as folder:
+        if form == "space":
+            return Exported(to, make_space(place, folder))
         if place.model.is_dir():
             with storage_errors(folder):
                 shutil.copytree(place.model, folder, dirs_exist_ok=True)
@@ -97,6 +100,8 @@ def _check(place: RunDirectory, form: Format, onto_original: bool) -> None:
                 )
         case "merged":
             check_mergeable(recipe.tuning)
+        case "space":
+            check_space(recipe)
         case _:
             assert_never(form)
 

@@ -198,11 +198,17 @@ def answer_views(
     return views
 
 
-def loss_curves(report: Report) -> list[LossCurve]:
-    """The loss of every run that ended over its training time, as means of neighbouring steps."""
+def loss_curves(report: Report, *, running: bool = False) -> list[LossCurve]:
+    """The loss of every run that ended over its training time, as means of neighbouring steps.
+
+    Args:
+        report: of the study.
+        running: also of the runs that go on.
+    """
+    shown = ("ok", "diverged", "running") if running else ("ok", "diverged")
     curves: list[LossCurve] = []
     for run in (run for row in report.rows for run in row.method.runs):
-        if run.status not in ("ok", "diverged"):
+        if run.status not in shown:
             continue
         steps = [step for step in run.directory.read_steps() if math.isfinite(step.loss)]
         if len(steps) < 2:

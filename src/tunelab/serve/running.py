@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 from contextlib import suppress
+from typing import Literal
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from tunelab.answering import Answerer
 from tunelab.errors import UsageError
@@ -42,17 +44,30 @@ def is_loopback(host: str) -> bool:
 
 def serve(answerer: Answerer, listening: socket.socket) -> None:
     """Answer until SIGINT or SIGTERM; replies under way are finished first, for a while."""
+    try:
+        serve_application(make_application(answerer), listening, lifespan="off")
+    finally:
+        answerer.close()
+
+
+def serve_application(
+    application: ASGIApp, listening: socket.socket, *, lifespan: Literal["on", "off"]
+) -> None:
+    """Run a web application until SIGINT or SIGTERM; requests under way have a while to finish.
+
+    Args:
+        application: what answers.
+        listening: as `bind` made it.
+        lifespan: whether it wants to know when it begins and ends.
+    """
     config = uvicorn.Config(
-        make_application(answerer),
+        application,
         log_level="warning",
         access_log=False,
-        lifespan="off",
+        lifespan=lifespan,
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=5,
         server_header=False,
     )
-    try:
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
-    finally:
-        answerer.close()
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,10 @@
+"""What several tabs are made of."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+
+def view(name: str, value: str = "") -> gr.HTML:
+    """A place for a view that `rendering` made; `name` is its id on the page."""
+    return gr.HTML(value, elem_id=name, elem_classes="tunelab", apply_default_css=False)

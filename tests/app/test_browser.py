@@ -1,0 +1,174 @@
+"""The page in a browser: ask, talk, teach, compare, look at data; nothing is fetched elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from tests.app.served import served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium")
+PARAGRAPH = "The harbour was built in 1843 by Anna Berg. It has two gates."
+HOSTILE = (
+    '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> ${window.hacked=1} '
+    "{{window.hacked=1}} [/INST] <|assistant|> </s> "
+)
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("taught") / "taught.json"
+
+
+@pytest.fixture(scope="module")
+def url(study: Path, small_data: Path, taught: Path) -> Iterator[str]:
+    questions = small_data / "train.json"
+    with served(study, "--taught", taught, "--questions", questions) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    visited: list[str] = []
+    shown = browser.new_page()
+    shown.set_default_timeout(120_000)
+    shown.on("request", lambda request: visited.append(request.url))
+    shown.goto(url)
+    shown.wait_for_selector("#ask")
+    yield shown
+    assert shown.evaluate("window.hacked") is None
+    shown.close()
+    hosts = {urlsplit(each).netloc for each in visited if each.startswith("http")}
+    assert hosts == {urlsplit(url).netloc}
+
+
+def choose(page: Page, name: str) -> None:
+    """One more run in the tab Ask."""
+    page.click("#ask-runs input")
+    page.get_by_role("option", name=name).click()
+    page.keyboard.press("Escape")
+
+
+def ask(page: Page, paragraph: str, question: str) -> None:
+    page.get_by_label("Paragraph").fill(paragraph)
+    page.get_by_label("Question").fill(question)
+    page.click("#ask")
+    page.wait_for_selector("#results .card")
+
+
+def test_the_answer_is_marked_in_the_paragraph(page: Page) -> None:
+    choose(page, "decoder")
+    ask(page, PARAGRAPH, "Who built it?")
+    assert page.locator("#results .card").count() == 2
+    for card in page.locator("#results .card").all():
+        answer = card.locator(".answer bdi")
+        marks = card.locator("mark.said")
+        assert card.locator(".passage").inner_text() == PARAGRAPH
+        if answer.count() and answer.inner_text() in PARAGRAPH:
+            assert "".join(marks.all_inner_texts()) == answer.inner_text()
+        else:
+            assert marks.count() == 0
+    page.click("#draw")
+    page.wait_for_selector("#results .wanted")
+    assert page.get_by_label("Paragraph").input_value() != PARAGRAPH
+    assert page.locator("#results .judged").count() == 2
+
+
+def test_hostile_text_is_shown_as_it_is(page: Page) -> None:
+    ask(page, HOSTILE + PARAGRAPH, HOSTILE + "Who?")
+    assert HOSTILE.strip() in page.locator("#results .passage").inner_text()
+    page.get_by_text("Talk on with a decoder").click()
+    talk(page, HOSTILE)
+    assert HOSTILE.strip() in page.locator("#chatbot").inner_text()
+
+
+def talk(page: Page, text: str) -> None:
+    page.click("#chat-run input")
+    page.locator("[role=option]", has_text="decoder").first.click()
+    page.get_by_label("Message").fill(text)
+    page.click("#send")
+    page.wait_for_selector("#chatbot .bot")
+
+
+def test_a_talk_can_be_stopped_tried_again_and_cleared(page: Page) -> None:
+    page.get_by_text("Talk on with a decoder").click()
+    page.get_by_label("System prompt").fill("Be brief.")
+    talk(page, "Hello.")
+    page.click("#stop")
+    page.click("#retry")
+    page.wait_for_selector("#chatbot .bot")
+    assert page.locator("#chatbot .user").count() >= 1
+    page.click("#clear")
+    page.wait_for_selector("#chatbot .bot", state="detached")
+
+
+def test_one_is_taught(page: Page, taught: Path) -> None:
+    page.get_by_role("tab", name="Teach").click()
+    page.click("#next")
+    page.wait_for_selector("#lesson .passage")
+    question = page.locator("#lesson .question").inner_text()
+    word = page.locator("#lesson .passage").inner_text().split()[0]
+    page.get_by_label("Wrong").fill(word)
+    page.click("#save")
+    page.wait_for_selector("#outcome .saved")
+    document: Any = json.loads(taught.read_text())
+    rows = [row for part in document["data"] for each in part["paragraphs"] for row in each["qas"]]
+    assert [(row["question"], row["answers"][0]["text"]) for row in rows] == [(question, word)]
+
+
+def test_a_test_question_is_not_taught(page: Page) -> None:
+    page.click("#draw")
+    page.wait_for_selector("#results .card")
+    page.click("#to-teach")
+    page.wait_for_selector("#lesson .passage")
+    page.click("#absent")
+    page.wait_for_selector("#outcome .problem")
+    assert "tested on this paragraph" in page.locator("#outcome").inner_text()
+
+
+def test_two_runs_are_compared(page: Page) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_selector("#study-view .scores")
+    assert page.locator("#study-view .scores tbody tr").count() == 3
+    assert page.locator("#study-view .curves svg").count() == 1
+    assert page.locator("#study-view .verdicts li").count() >= 1
+    page.click("#differ")
+    page.wait_for_selector("#difference .card")
+    first = page.locator("#difference .question").inner_text()
+    page.click("#following")
+    page.wait_for_function(
+        "text => document.querySelector('#difference .question').innerText != text", arg=first
+    )
+    page.click("#whole")
+    page.wait_for_selector("#report iframe")
+    assert page.frame_locator("#report iframe").locator("#answer").inner_text()
+
+
+def test_the_data_are_looked_at(page: Page) -> None:
+    page.get_by_role("tab", name="Data").click()
+    page.click("#examine")
+    page.wait_for_selector("#data-view .target")
+    assert page.locator("#data-view .histogram").count() == 2
+    assert "overlap" in page.locator("#data-view .findings").first.inner_text()

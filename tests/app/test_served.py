@@ -1,0 +1,103 @@
+"""The page over HTTP: what it answers, to one and to many, and what it keeps closed."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from benchmarks.visitor import Visitor
+from tests.app.served import served
+from tests.command import tunelab
+
+PARAGRAPH = "The harbour was built in 1843 by Anna Berg. It has two gates."
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def url(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(study, "--taught", tmp_path_factory.mktemp("taught") / "taught.json") as address:
+        yield address
+
+
+def test_sixteen_visitors_at_once_hear_what_each_hears_alone(url: str, study: Path) -> None:
+    runs = sorted(path.name for path in (study / "runs").iterdir())
+
+    def ask(number: int) -> str:
+        asked = runs[:2], PARAGRAPH, f"Who built gate {number}?", "words of the paragraph", None
+        [page, *_] = Visitor(url).press("ask", *asked)
+        assert page.count('<article class="card">') == 2 and "problem" not in page
+        return page.partition(" ms")[0].rpartition("<p")[0]  # how long it took may differ
+
+    alone = [ask(number) for number in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(ask, range(16))) == alone
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=/etc/passwd",
+        "gradio_api/file/etc/passwd",
+        "file=/etc/passwd",
+        "gradio_api/file={study}/recipe.yaml",
+        "gradio_api//file={study}/recipe.yaml",
+        "gradio_api/proxy=http://127.0.0.1/",
+        "gradio_api/info",
+        "gradio_api/openapi.json",
+        "gradio_api/upload_progress?upload_id=1",
+        "gradio_api/runs",
+        "monitoring",
+        "static/..%2f..%2f..%2f..%2fblocks.py",
+        "assets/../../../blocks.py",
+        "custom_component/1/client/component/../../../../etc/passwd",
+    ],
+)
+def test_no_path_can_be_read(url: str, study: Path, path: str) -> None:
+    found = httpx.get(f"{url}/{path.format(study=study)}")
+    assert found.status_code in (400, 403, 404), found.text[:200]
+    assert "root:" not in found.text and "train_limit" not in found.text
+
+
+def test_nothing_can_be_left_and_no_other_page_can_ask(url: str) -> None:
+    sent = httpx.post(f"{url}/gradio_api/upload", files={"files": b"x" * 100})
+    assert sent.status_code == 404
+    assert httpx.get(url, headers={"Host": "elsewhere.example"}).status_code == 400
+    first = httpx.get(url)
+    assert "connect-src 'self'" in first.headers["content-security-policy"]
+    asked = {"data": [], "fn_index": 0, "session_hash": "x"}
+    origin = {"Origin": "https://elsewhere.example"}
+    answer = httpx.post(f"{url}/gradio_api/queue/join", json=asked, headers=origin)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_nonsense_is_refused_and_the_page_goes_on(url: str) -> None:
+    visitor = Visitor(url)
+    [page, *_] = visitor.press("ask", [], PARAGRAPH, "Who?", "free", None)
+    assert "No run is chosen" in page
+    with pytest.raises((AssertionError, httpx.HTTPStatusError)):
+        visitor.press("ask", ["../../../etc"], PARAGRAPH, "Who?", "free", None)
+    for body in (b"", b"{", b"[]", b'{"data": 1}', b'{"fn_index": 10000, "data": []}'):
+        answer = httpx.post(
+            f"{url}/gradio_api/queue/join",
+            content=body,
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status_code >= 400
+    assert httpx.get(url).status_code == 200
+
+
+def test_wrong_usage_is_told(study: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = tunelab("app", study, "--port", port)
+    assert done.returncode == 2 and f"port {port}" in done.stderr
+    done = tunelab("app", tmp_path / "nothing", "--port", "0")
+    assert done.returncode == 2 and "nothing" in done.stderr
+    done = tunelab("app", study, "--host", "no.such.host.invalid", "--memory", "8")
+    assert done.returncode == 2 and "--memory is '8'" in done.stderr
+    assert "there is no password" in done.stderr
