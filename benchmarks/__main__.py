@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import (
+    app,
     command_line,
     decoder_training,
     encoder_training,
@@ -103,6 +104,12 @@ def serve(asked: Asked) -> tuple[str, bool]:
     return serving.table(load), load.held
 
 
+def page(_asked: Asked) -> tuple[str, bool]:
+    """The web app: its first page, and questions."""
+    seen = app.run()
+    return app.table(seen), seen.held
+
+
 def runs(_asked: Asked) -> tuple[str, bool]:
     """What a further run of a grid takes besides training and answering."""
     return overhead.table()
@@ -116,6 +123,7 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "generation": answers,
     "lm-eval": lm_eval,
     "serve": serve,
+    "app": page,
     "overhead": runs,
 }
 

@@ -17,7 +17,7 @@ class Visitor:
     """
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=120)
+        self._http = httpx.Client(base_url=url, timeout=600)
         self._session = uuid.uuid4().hex
         config = self._http.get("/config").json()
         named = {

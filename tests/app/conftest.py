@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.app.served import served
 from tests.running import run_here
 from tests.runs.conftest import small_data
 
@@ -48,3 +50,17 @@ def study(
     path.write_text(yaml.safe_dump(content))
     run_here(path, folder / "out")
     return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page saves what it is taught."""
+    return tmp_path_factory.mktemp("taught") / "taught.json"
+
+
+@pytest.fixture(scope="session")
+def url(study: Path, small_data: Path, taught: Path) -> Iterator[str]:
+    """The address of a page on the study, in a process of its own."""
+    questions = small_data / "train.json"
+    with served(study, "--taught", taught, "--questions", questions) as address:
+        yield address

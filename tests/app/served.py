@@ -22,4 +22,4 @@ def served(*arguments: str | Path) -> Iterator[str]:
             yield server.stdout.readline().strip()
         finally:
             server.send_signal(signal.SIGINT)
-            assert server.wait(timeout=60) == 0
+            assert server.wait(timeout=300) == 0

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.app.served import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,18 +29,6 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("taught") / "taught.json"
-
-
-@pytest.fixture(scope="module")
-def url(study: Path, small_data: Path, taught: Path) -> Iterator[str]:
-    questions = small_data / "train.json"
-    with served(study, "--taught", taught, "--questions", questions) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -53,7 +40,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, url: str) -> Iterator[Page]:
     visited: list[str] = []
     shown = browser.new_page()
-    shown.set_default_timeout(120_000)
+    shown.set_default_timeout(300_000)
     shown.on("request", lambda request: visited.append(request.url))
     shown.goto(url)
     shown.wait_for_selector("#ask")
@@ -72,8 +59,8 @@ def choose(page: Page, name: str) -> None:
 
 
 def ask(page: Page, paragraph: str, question: str) -> None:
-    page.get_by_label("Paragraph").fill(paragraph)
-    page.get_by_label("Question").fill(question)
+    page.locator("#paragraph textarea").fill(paragraph)
+    page.locator("#question textarea").fill(question)
     page.click("#ask")
     page.wait_for_selector("#results .card")
 
@@ -86,13 +73,12 @@ def test_the_answer_is_marked_in_the_paragraph(page: Page) -> None:
         answer = card.locator(".answer bdi")
         marks = card.locator("mark.said")
         assert card.locator(".passage").inner_text() == PARAGRAPH
-        if answer.count() and answer.inner_text() in PARAGRAPH:
-            assert "".join(marks.all_inner_texts()) == answer.inner_text()
-        else:
-            assert marks.count() == 0
+        said = answer.inner_text().lower() if answer.count() else ""
+        expected = said if said in PARAGRAPH.lower() else ""
+        assert "".join(marks.all_inner_texts()).lower() == expected
     page.click("#draw")
     page.wait_for_selector("#results .wanted")
-    assert page.get_by_label("Paragraph").input_value() != PARAGRAPH
+    assert page.locator("#paragraph textarea").input_value() != PARAGRAPH
     assert page.locator("#results .judged").count() == 2
 
 
@@ -107,21 +93,21 @@ def test_hostile_text_is_shown_as_it_is(page: Page) -> None:
 def talk(page: Page, text: str) -> None:
     page.click("#chat-run input")
     page.locator("[role=option]", has_text="decoder").first.click()
-    page.get_by_label("Message").fill(text)
+    page.locator("#message textarea").fill(text)
     page.click("#send")
-    page.wait_for_selector("#chatbot .bot")
+    page.wait_for_selector("#chatbot .bot-row")
 
 
 def test_a_talk_can_be_stopped_tried_again_and_cleared(page: Page) -> None:
     page.get_by_text("Talk on with a decoder").click()
-    page.get_by_label("System prompt").fill("Be brief.")
+    page.locator("#system textarea").fill("Be brief.")
     talk(page, "Hello.")
     page.click("#stop")
     page.click("#retry")
-    page.wait_for_selector("#chatbot .bot")
-    assert page.locator("#chatbot .user").count() >= 1
+    page.wait_for_selector("#chatbot .bot-row")
+    assert page.locator("#chatbot .user-row").count() >= 1
     page.click("#clear")
-    page.wait_for_selector("#chatbot .bot", state="detached")
+    page.wait_for_selector("#chatbot .bot-row", state="detached")
 
 
 def test_one_is_taught(page: Page, taught: Path) -> None:
@@ -130,7 +116,7 @@ def test_one_is_taught(page: Page, taught: Path) -> None:
     page.wait_for_selector("#lesson .passage")
     question = page.locator("#lesson .question").inner_text()
     word = page.locator("#lesson .passage").inner_text().split()[0]
-    page.get_by_label("Wrong").fill(word)
+    page.locator("#correction textarea").fill(word)
     page.click("#save")
     page.wait_for_selector("#outcome .saved")
     document: Any = json.loads(taught.read_text())
@@ -154,6 +140,7 @@ def test_two_runs_are_compared(page: Page) -> None:
     assert page.locator("#study-view .scores tbody tr").count() == 3
     assert page.locator("#study-view .curves svg").count() == 1
     assert page.locator("#study-view .verdicts li").count() >= 1
+    page.get_by_label("both wrong").check()
     page.click("#differ")
     page.wait_for_selector("#difference .card")
     first = page.locator("#difference .question").inner_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunelab.app.highlighting import Passage, find_passage, pieces
@@ -10,6 +10,7 @@ from tunelab.app.highlighting import Passage, find_passage, pieces
 passages = st.lists(st.tuples(st.integers(-3, 30), st.integers(-3, 30)))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=25), passages, passages)
 def test_pieces_are_the_text_and_carry_its_marks(
     text: str, said: list[tuple[int, int]], gold: list[tuple[int, int]]

@@ -20,7 +20,7 @@ from tunelab.data import Example
 from tunelab.errors import DataError, TunelabError, UsageError
 from tunelab.evaluation.spans import apply_threshold
 from tunelab.prompts.chat import Message
-from tunelab.prompts.conversation import Conversations, read_text
+from tunelab.prompts.conversation import Conversations, check_text, read_text
 from tunelab.recipe import Evaluation, Recipe
 from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
@@ -80,6 +80,9 @@ class Answerer:
         Raises:
             TunelabError: a text cannot be read, or an extra that `settings` needs is missing.
         """
+        for example in examples:
+            check_text(example.context)
+            check_text(example.question)
         job = Questions(examples, settings or self.recipe.evaluation)
         self._desk.put(job)
         return job.future.result()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.errors import ModelError, RecordError, TunelabError, UsageError, did_you_mean
+from tunelab.errors import ModelError, TunelabError, UsageError, did_you_mean
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.recipe import Recipe, read_written
 from tunelab.records import RunDirectory, find_runs
@@ -157,7 +157,7 @@ def _is_ready(entry: Entry) -> bool:
         return True
     try:
         return entry.run.read_manifest().status == "ok"
-    except (RecordError, TunelabError):
+    except TunelabError:
         return False  # the report of its study tells what is wrong with it
 
 

@@ -41,17 +41,18 @@ def tell_apart(first: Entry, second: Entry) -> Apart:
     if first.name == second.name:
         raise UsageError("These are the same run.", hint="Choose two.")
     one, other = _read(first), _read(second)
-    assert one.items is not None and other.items is not None
+    items = one.items
+    assert items is not None and other.items is not None
     assert one.measured is not None and other.measured is not None
-    if one.items != other.items:
+    if items != other.items:
         raise UsageError(
-            f"The runs were scored on other items: {one.items.against(other.items)}.",
+            f"The runs were scored on other items: {items.against(other.items)}.",
             hint="Choose two runs of one study.",
         )
     metric = one.measured.headline[0]
     better = one.measured.metrics[metric].values - other.measured.metrics[metric].values
     best = one.measured.metrics[metric].values.clip(min=other.measured.metrics[metric].values)
-    order = sorted(range(len(one.items.ids)), key=lambda index: text_hash(one.items.ids[index]))
+    order = sorted(range(len(items.ids)), key=lambda index: text_hash(items.ids[index]))
     said = [a != b for a, b in zip(one.answers, other.answers, strict=True)]
     return Apart(
         one,
@@ -63,7 +64,7 @@ def tell_apart(first: Entry, second: Entry) -> Apart:
             "second better": tuple(i for i in order if better[i] < 0),
             "both wrong": tuple(i for i in order if best[i] <= 0),
         },
-        read_questions(one.recipe.task, one.items),
+        read_questions(one.recipe.task, items),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gradio as gr
+from gradio.themes import Default, Font
+from gradio.themes.base import Base
 
 from tunelab.app.lab import Lab
 from tunelab.app.tabs.ask import ask_tab
@@ -41,11 +43,11 @@ def make_page(lab: Lab) -> gr.Blocks:
     return page
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """Fonts of the visitor's own system: nothing is fetched."""
-    return gr.themes.Default(
+    return Default(
         primary_hue="blue",
         neutral_hue="slate",
-        font=list(map(gr.themes.Font, _TEXT)),
-        font_mono=list(map(gr.themes.Font, _CODE)),
+        font=list(map(Font, _TEXT)),
+        font_mono=list(map(Font, _CODE)),
     )

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from tunelab.app.catalogue import Entry
 from tunelab.data import Example, load_sources, take_limit
+from tunelab.data.sources import Version
 from tunelab.errors import DataError, TunelabError
-from tunelab.recipe import SquadTask, extractive
+from tunelab.recipe import extractive
 
 
 def random_question(entry: Entry, chance: random.Random) -> Example:
@@ -33,13 +34,15 @@ def questions_of(entry: Entry) -> tuple[Example, ...]:
             f"'{entry.name}' is a checkpoint: it was tested on nothing.",
             hint="Write a paragraph and a question of your own.",
         )
-    return _questions(extractive(entry.recipe.task))
+    task = extractive(entry.recipe.task)
+    return _questions(task.test, task.version, task.test_limit)
 
 
 @lru_cache(maxsize=4)
-def _questions(task: SquadTask) -> tuple[Example, ...]:
-    examples = load_sources(task.test, part="test", version=task.version)
-    return tuple(take_limit(examples, task.test_limit))
+def _questions(
+    sources: tuple[str, ...], version: Version, limit: int | None
+) -> tuple[Example, ...]:
+    return tuple(take_limit(load_sources(sources, part="test", version=version), limit))
 
 
 def held_out_paragraphs(entries: Sequence[Entry]) -> frozenset[str]:

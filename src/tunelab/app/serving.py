@@ -23,7 +23,7 @@ from tunelab.serve.running import serve_application
 
 _CLOSED = re.compile(
     r"/+(gradio_api/+)?(upload|file|proxy|stream|deep_link|custom_component|component_server"
-    r"|info|openapi|run|api|runs|run-history|dev|vibe|monitoring|login|token|cancel_upload"
+    r"|info|openapi|call|run|api|runs|run-history|dev|vibe|monitoring|login|token|cancel_upload"
     r"|upload_progress|svelte)([/=.?].*)?"
 )
 """What Gradio offers and this page does not need."""

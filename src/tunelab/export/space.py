@@ -12,6 +12,7 @@ It runs on any machine: `pip install -r requirements.txt && python app.py`.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -33,6 +34,7 @@ from tunelab.recipe import (
 )
 from tunelab.records import RunDirectory, write_atomically
 from tunelab.records.files import storage_errors
+from tunelab.report.card import shortened
 
 _EXTRAS = ("app", "constrain")
 _APP = '''"""Shows the run in `run/`; see https://huggingface.co/docs/hub/spaces."""
@@ -81,7 +83,9 @@ def make_space(place: RunDirectory, folder: Path) -> tuple[str, ...]:
         StorageError: it cannot be written.
     """
     recipe = read_written(place.recipe)
-    moved, told = _with_base(recipe, folder)
+    base = _local_base(recipe)
+    whole = isinstance(recipe.tuning, FullTuning | HeadTuning)
+    path = "./run/model" if whole else "./base" if base else recipe.model.path
     with storage_errors(folder):
         for part in (place.adapter, place.model):
             if part.is_dir():
@@ -89,32 +93,44 @@ def make_space(place: RunDirectory, folder: Path) -> tuple[str, ...]:
         for file in (place.manifest, place.predictions, place.scores, place.steps):
             if file.exists():
                 shutil.copy(file, folder / "run" / file.name)
+        if base is not None:
+            shutil.copytree(base, folder / "base")
         package = Path(tunelab.__file__).parent
         shutil.copytree(package, folder / "tunelab", ignore=shutil.ignore_patterns("__pycache__"))
-    write_atomically(folder / "run" / "recipe.yaml", dump(moved))
+    for config in (folder / "run").rglob("adapter_config.json"):
+        content = json.loads(config.read_text(encoding="utf-8"))
+        write_atomically(config, json.dumps(content | {"base_model_name_or_path": path}, indent=1))
+    write_atomically(folder / "run" / "recipe.yaml", dump(_elsewhere(recipe, path)))
     write_atomically(folder / "app.py", _APP)
     write_atomically(folder / "requirements.txt", "\n".join(_requirements(recipe)) + "\n")
     write_atomically(folder / "README.md", _readme(place, recipe))
     return (
-        *told,
+        *(("The base is copied to base/.",) if base else ()),
         *_about_tests(recipe),
         "Try it here: pip install -r requirements.txt && python app.py. Then upload the folder "
         "to a Space of the SDK gradio; it was not tried against the real hub.",
     )
 
 
-def _with_base(recipe: Recipe, folder: Path) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe as it is to be read there, and what was done for it."""
-    if isinstance(recipe.tuning, FullTuning | HeadTuning):  # the run holds the whole model
-        model = recipe.model.model_copy(update={"path": "./run/model", "revision": None})
-        return recipe.model_copy(update={"model": model}), ()
-    base = Path(resolve_checkpoint(recipe.model.path))
-    if recipe.model.path in BUNDLED or not base.is_dir():
-        return recipe, ()
-    with storage_errors(folder):
-        shutil.copytree(base, folder / "base")
-    model = recipe.model.model_copy(update={"path": "./base", "revision": None})
-    return recipe.model_copy(update={"model": model}), ("The base is copied to base/.",)
+def _local_base(recipe: Recipe) -> Path | None:
+    """The folder of the checkpoint that an adapter stands on; None where it need not come along."""
+    if isinstance(recipe.tuning, FullTuning | HeadTuning) or recipe.model.path in BUNDLED:
+        return None
+    folder = Path(resolve_checkpoint(recipe.model.path))
+    return folder if folder.is_dir() else None
+
+
+def _elsewhere(recipe: Recipe, model: str) -> Recipe:
+    """The recipe with no path of this machine in it."""
+    task = extractive(recipe.task)
+    named = {"train": tuple(map(shortened, task.train)), "test": tuple(map(shortened, task.test))}
+    same = model == recipe.model.path
+    checkpoint = {"path": model, "revision": recipe.model.revision if same else None}
+    changes = {
+        "task": task.model_copy(update=named),
+        "model": recipe.model.model_copy(update=checkpoint),
+    }
+    return recipe.model_copy(update=changes)
 
 
 def _about_tests(recipe: Recipe) -> tuple[str, ...]:

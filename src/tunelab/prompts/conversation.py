@@ -76,7 +76,7 @@ def read_text(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
     Raises:
         DataError: it is no text.
     """
-    _check_text(text)
+    check_text(text)
     lexer = Lexer(tokenizer)
     return lexer.start_ids + lexer.read([(Quoted(text),)])[0]
 
@@ -93,10 +93,15 @@ def _filled(frame: Frame) -> Filled:
 
 def _check(messages: Sequence[Message]) -> None:
     for message in messages:
-        _check_text(said(message))
+        check_text(said(message))
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Refuse what no tokenizer reads.
+
+    Raises:
+        DataError: it holds half a surrogate pair.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -13,7 +13,7 @@ from tunelab.app.asking import Told, Way, ask, own_example
 from tunelab.app.lab import Lab
 from tunelab.app.questions import random_question
 from tunelab.app.rendering import problem_html
-from tunelab.app.tabs.pieces import view
+from tunelab.app.tabs.pieces import Update, view
 from tunelab.data import Example
 from tunelab.errors import TunelabError, UsageError
 
@@ -84,7 +84,7 @@ def ask_tab(lab: Lab) -> AskTab:
         after = Asked(example, tuple(told), drawn, kept)
         return answers_html(example, told, gold_known=is_drawn), after
 
-    def draw_question(chosen: list[str], before: Asked) -> tuple[str, str, str, Asked]:
+    def draw_question(chosen: list[str], before: Asked) -> tuple[Update, Update, str, Asked]:
         try:
             if not chosen:
                 raise UsageError("No run is chosen.", hint="Choose one whose test to draw from.")
@@ -96,8 +96,8 @@ def ask_tab(lab: Lab) -> AskTab:
 
     inputs = [runs, paragraph, question, way, asked]
     for event in (button.click, question.submit):
-        event(answer, inputs, [results, asked], api_name=False)
-    draw.click(
-        draw_question, [runs, asked], [paragraph, question, results, asked], api_name=False
-    ).then(answer, inputs, [results, asked], api_name=False)
+        event(answer, inputs, [results, asked])
+    draw.click(draw_question, [runs, asked], [paragraph, question, results, asked]).then(
+        answer, inputs, [results, asked]
+    )
     return AskTab(asked, teach, runs)

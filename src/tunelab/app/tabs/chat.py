@@ -90,15 +90,17 @@ def chat(lab: Lab, tab: AskTab) -> None:
 
     heard = [turns, talk, problem]
     inputs = [run, turns, system, about, temperature, longest, tab.asked]
-    for event in (send.click, message.submit):
-        event(say, [message, turns], [message, turns, talk], api_name=False).then(
-            reply, inputs, heard, api_name=False
-        )
-    retry.click(take_back, turns, [turns, talk], api_name=False).then(
-        reply, inputs, heard, api_name=False
+    replies = [
+        event(say, [message, turns], [message, turns, talk]).then(reply, inputs, heard)
+        for event in (send.click, message.submit)
+    ]
+    replies.append(
+        retry.click(halt, queue=False, cancels=replies)
+        .then(take_back, turns, [turns, talk])
+        .then(reply, inputs, heard)
     )
-    stop.click(halt, api_name=False, queue=False)
-    clear.click(halt, api_name=False, queue=False).then(forget, None, heard, api_name=False)
+    stop.click(halt, queue=False, cancels=replies)
+    clear.click(halt, queue=False, cancels=replies).then(forget, None, heard)
 
 
 def _opening(recipe: Recipe, asked: Asked, name: str) -> list[Message]:

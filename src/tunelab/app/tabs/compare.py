@@ -11,7 +11,7 @@ from tunelab.app.differing import Which, difference_html, tell_apart
 from tunelab.app.lab import Lab
 from tunelab.app.rendering import problem_html
 from tunelab.app.studies import whole_report_html
-from tunelab.app.tabs.pieces import view
+from tunelab.app.tabs.pieces import Update, view
 from tunelab.errors import TunelabError
 
 LOOK_EVERY = 2.0
@@ -45,7 +45,7 @@ def compare_tab(lab: Lab, tab: gr.Tab) -> None:
     number = gr.State(0)
     difference = view("difference")
 
-    def look(name: str | None, before: str) -> tuple[str, str]:
+    def look(name: str | None, before: str) -> tuple[Update, Update]:
         text = _study(lab, name)
         return (gr.skip(), gr.skip()) if text == before else (text, text)
 
@@ -65,25 +65,23 @@ def compare_tab(lab: Lab, tab: gr.Tab) -> None:
     def choices() -> list[gr.Dropdown]:
         return [gr.Dropdown(lab.catalogue.scored()) for _ in (first, second)]
 
-    tab.select(look, [study, told], [shown, told], api_name=False).then(
-        lambda: gr.Timer(active=True), None, timer, api_name=False
-    ).then(choices, None, [first, second], api_name=False)
-    study.change(look, [study, told], [shown, told], api_name=False)
-    timer.tick(look, [study, told], [shown, told], api_name=False, show_progress="hidden")
-    whole.click(show_whole, study, report, api_name=False)
+    tab.select(look, [study, told], [shown, told]).then(
+        lambda: gr.Timer(active=True), None, timer
+    ).then(choices, None, [first, second])
+    study.change(look, [study, told], [shown, told])
+    timer.tick(look, [study, told], [shown, told], show_progress="hidden")
+    whole.click(show_whole, study, report)
     compared = [first, second, which]
-    differ.click(lambda *chosen: show(0, *chosen), compared, [difference, number], api_name=False)
+    differ.click(lambda *chosen: show(0, *chosen), compared, [difference, number])
     on.click(
         lambda at, *chosen: show(at + 1, *chosen),
         [number, *compared],
         [difference, number],
-        api_name=False,
     )
     back.click(
         lambda at, *chosen: show(at - 1, *chosen),
         [number, *compared],
         [difference, number],
-        api_name=False,
     )
 
 

@@ -26,4 +26,4 @@ def data_tab(lab: Lab) -> None:
         except TunelabError as problem:
             return problem_html(problem)
 
-    button.click(look, run, shown, api_name=False)
+    button.click(look, run, shown)

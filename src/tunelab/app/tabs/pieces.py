@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
+
+Update = str | dict[str, Any]
+"""A new value, or `gr.skip()`: what is there stays."""
 
 
 def view(name: str, value: str = "") -> gr.HTML:

@@ -11,7 +11,7 @@ from tunelab.app.lab import Lab
 from tunelab.app.questions import held_out_paragraphs
 from tunelab.app.rendering import problem_html, render
 from tunelab.app.tabs.ask import Asked, AskTab
-from tunelab.app.tabs.pieces import view
+from tunelab.app.tabs.pieces import Update, view
 from tunelab.app.teaching import Taught
 from tunelab.data import Example
 from tunelab.errors import TunelabError, UsageError
@@ -98,7 +98,7 @@ def teach_tab(lab: Lab, taught: Taught, tab: AskTab, tabs: gr.Tabs) -> None:
             return problem_html(problem), now
         return keep(answer, now)
 
-    def go_on(name: str | None, now: Lesson, asked: Asked) -> tuple[str, Lesson, str]:
+    def go_on(name: str | None, now: Lesson, asked: Asked) -> tuple[Update, Lesson, Update]:
         """The next question behind one that was saved."""
         if now.example is not None:
             return gr.skip(), now, gr.skip()
@@ -124,14 +124,12 @@ def teach_tab(lab: Lab, taught: Taught, tab: AskTab, tabs: gr.Tabs) -> None:
         return render("lesson", values), after, gr.Tabs(selected="teach")
 
     look = [run, lesson, tab.asked]
-    following.click(show_next, look, [shown, lesson], api_name=False)
-    skip.click(pass_over, lesson, lesson, api_name=False).then(
-        show_next, look, [shown, lesson], api_name=False
-    )
+    following.click(show_next, look, [shown, lesson])
+    skip.click(pass_over, lesson, lesson).then(show_next, look, [shown, lesson])
     for kept in (
-        right.click(keep_right, lesson, [outcome, lesson], api_name=False),
-        absent.click(keep_absent, lesson, [outcome, lesson], api_name=False),
-        save.click(keep_typed, [correction, lesson], [outcome, lesson], api_name=False),
+        right.click(keep_right, lesson, [outcome, lesson]),
+        absent.click(keep_absent, lesson, [outcome, lesson]),
+        save.click(keep_typed, [correction, lesson], [outcome, lesson]),
     ):
-        kept.then(go_on, look, [shown, lesson, correction], api_name=False)
-    tab.teach.click(take_over, [tab.asked, lesson], [shown, lesson, tabs], api_name=False)
+        kept.then(go_on, look, [shown, lesson, correction])
+    tab.teach.click(take_over, [tab.asked, lesson], [shown, lesson, tabs])
