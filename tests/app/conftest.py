@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.app.served import served
 from tests.running import run_here
 from tests.runs.conftest import small_data
 
-__all__ = ["small_data"]
+from tunelab.app.lab import Lab
 
-pytest.importorskip("gradio", reason="the extra `app` is not installed")
+__all__ = ["small_data"]
 
 
 @pytest.fixture(scope="session")
@@ -53,14 +52,19 @@ def study(
 
 
 @pytest.fixture(scope="session")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the page saves what it is taught."""
-    return tmp_path_factory.mktemp("taught") / "taught.json"
+def lab(study: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """What a page on the study works with."""
+    taught = tmp_path_factory.mktemp("taught") / "taught.json"
+    made = Lab.of([str(study)], taught=taught, questions=small_data / "train.json")
+    yield made
+    made.shelf.close()
 
 
 @pytest.fixture(scope="session")
-def url(study: Path, small_data: Path, taught: Path) -> Iterator[str]:
-    """The address of a page on the study, in a process of its own."""
-    questions = small_data / "train.json"
-    with served(study, "--taught", taught, "--questions", questions) as address:
+def url(lab: Lab) -> Iterator[str]:
+    """The address of its page."""
+    pytest.importorskip("gradio", reason="the extra `app` is not installed")
+    from tests.app.served import served
+
+    with served(lab) as address:
         yield address

@@ -1,25 +1,33 @@
-"""`tunelab app` in a process of its own."""
+"""The page on a real socket of this machine, from a thread."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from tests.command import ONE_THREAD
+import uvicorn
+
+from tunelab.app.lab import Lab
+from tunelab.app.serving import LOOPBACK, make_web_application
+from tunelab.serve.running import bind
 
 
 @contextmanager
-def served(*arguments: str | Path) -> Iterator[str]:
+def served(lab: Lab) -> Iterator[str]:
     """The address of the page."""
-    command = [sys.executable, "-m", "tunelab", "app", *map(str, arguments), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.send_signal(signal.SIGINT)
-            assert server.wait(timeout=300) == 0
+    listening = bind("127.0.0.1", 0)
+    config = uvicorn.Config(
+        make_web_application(lab, hosts=LOOPBACK), log_level="error", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=60)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+
+from tunelab.app.lab import Lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -110,7 +110,7 @@ def test_a_talk_can_be_stopped_tried_again_and_cleared(page: Page) -> None:
     page.wait_for_selector("#chatbot .bot-row", state="detached")
 
 
-def test_one_is_taught(page: Page, taught: Path) -> None:
+def test_one_is_taught(page: Page, lab: Lab) -> None:
     page.get_by_role("tab", name="Teach").click()
     page.click("#next")
     page.wait_for_selector("#lesson .passage")
@@ -119,9 +119,8 @@ def test_one_is_taught(page: Page, taught: Path) -> None:
     page.locator("#correction textarea").fill(word)
     page.click("#save")
     page.wait_for_selector("#outcome .saved")
-    document: Any = json.loads(taught.read_text())
-    rows = [row for part in document["data"] for each in part["paragraphs"] for row in each["qas"]]
-    assert [(row["question"], row["answers"][0]["text"]) for row in rows] == [(question, word)]
+    assert lab.taught is not None
+    assert [(row.question, row.gold) for row in lab.taught.rows()] == [(question, (word,))]
 
 
 def test_a_test_question_is_not_taught(page: Page) -> None:

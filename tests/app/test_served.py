@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from benchmarks.visitor import Visitor
+from tests.command import ONE_THREAD
 
 from tunelab.cli import main
 
@@ -95,6 +99,19 @@ def test_wrong_usage_is_told(
     assert "nothing" in refused(capsys, str(tmp_path / "nothing"))
     told = refused(capsys, str(study), "--host", "0.0.0.0", "--memory", "8")
     assert "--memory is '8'" in told and "there is no password" in told
+
+
+def test_the_command_serves_the_page_until_it_is_interrupted(study: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tunelab", "app", str(study), "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=ONE_THREAD, cwd=tmp_path
+    ) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        assert "gradio" in httpx.get(address).text
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) == 0
+    assert list(tmp_path.iterdir()) == []  # nothing is written before anything is taught
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -93,6 +93,10 @@ class Catalogue:
             found[name] = Entry(name, entry.source, entry.run)
         return list(found.values())
 
+    def names(self) -> list[str]:
+        """Of all entries."""
+        return [each.name for each in self.entries()]
+
     def askable(self) -> list[str]:
         """The names of finished runs and of checkpoints."""
         return [each.name for each in self.entries() if _is_ready(each)]

@@ -11,6 +11,7 @@ from tunelab.app.tabs.ask import ask_tab
 from tunelab.app.tabs.chat import chat
 from tunelab.app.tabs.compare import compare_tab
 from tunelab.app.tabs.data import data_tab
+from tunelab.app.tabs.pieces import RunChoices
 from tunelab.app.tabs.teach import teach_tab
 
 MOST_AT_ONCE = 32
@@ -23,22 +24,24 @@ def make_page(lab: Lab) -> gr.Blocks:
     """The page of a lab."""
     with gr.Blocks(title="tunelab", analytics_enabled=False, fill_width=False) as page:
         gr.Markdown("# tunelab")
+        choices = RunChoices()
         with gr.Tabs() as tabs:
             with gr.Tab("Ask", id="ask"):
-                asking = ask_tab(lab)
-                chat(lab, asking)
+                asking = ask_tab(lab, choices)
+                chat(lab, choices, asking)
             if lab.taught is not None:
                 with gr.Tab("Teach", id="teach"):
-                    teach_tab(lab, lab.taught, asking, tabs)
+                    teach_tab(lab, choices, lab.taught, asking, tabs)
             with gr.Tab("Compare", id="compare") as comparing:
-                compare_tab(lab, comparing)
+                compare_tab(lab, choices, comparing)
             with gr.Tab("Data", id="data"):
-                data_tab(lab)
+                data_tab(lab, choices)
 
         def leave(request: gr.Request) -> None:
             lab.replies.stop(str(request.session_hash))
 
         page.unload(leave)
+        choices.look_again_on(page)
     page.queue(default_concurrency_limit=MOST_AT_ONCE, api_open=False)
     return page
 

@@ -13,7 +13,7 @@ from tunelab.app.asking import Told, Way, ask, own_example
 from tunelab.app.lab import Lab
 from tunelab.app.questions import random_question
 from tunelab.app.rendering import problem_html
-from tunelab.app.tabs.pieces import Update, view
+from tunelab.app.tabs.pieces import RunChoices, Update, view
 from tunelab.data import Example
 from tunelab.errors import TunelabError, UsageError
 
@@ -39,20 +39,13 @@ class AskTab:
 
     asked: gr.State
     teach: gr.Button
-    runs: gr.Dropdown
 
 
-def ask_tab(lab: Lab) -> AskTab:
+def ask_tab(lab: Lab, choices: RunChoices) -> AskTab:
     """Lay the tab out."""
     asked = gr.State(Asked())
-    names = lab.catalogue.askable()
-    runs = gr.Dropdown(
-        names,
-        value=names[:1],
-        multiselect=True,
-        label="Runs",
-        info="Several answer side by side.",
-        elem_id="ask-runs",
+    runs = choices.several(
+        "Runs", lab.catalogue.askable, name="ask-runs", info="Several answer side by side."
     )
     paragraph = gr.Textbox(label="Paragraph", lines=7, max_lines=16, elem_id="paragraph")
     question = gr.Textbox(label="Question", lines=1, max_lines=4, elem_id="question")
@@ -100,4 +93,4 @@ def ask_tab(lab: Lab) -> AskTab:
     draw.click(draw_question, [runs, asked], [paragraph, question, results, asked]).then(
         answer, inputs, [results, asked]
     )
-    return AskTab(asked, teach, runs)
+    return AskTab(asked, teach)

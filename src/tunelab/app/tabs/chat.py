@@ -11,7 +11,7 @@ from tunelab.app.chatting import MOST_TOKENS, Turn, about_question, conversation
 from tunelab.app.lab import Lab
 from tunelab.app.rendering import problem_html
 from tunelab.app.tabs.ask import Asked, AskTab
-from tunelab.app.tabs.pieces import view
+from tunelab.app.tabs.pieces import RunChoices, view
 from tunelab.errors import TunelabError, UsageError
 from tunelab.prompts.chat import Message
 from tunelab.recipe import Recipe
@@ -20,15 +20,21 @@ Turns = tuple[Turn, ...]
 Shown = list[dict[str, str]]
 
 
-def chat(lab: Lab, tab: AskTab) -> None:
+def chat(lab: Lab, choices: RunChoices, tab: AskTab) -> None:
     """Lay it out."""
     turns = gr.State(())
     with gr.Accordion("Talk on with a decoder", open=False, elem_id="talk"):
         with gr.Row():
-            run = gr.Dropdown(lab.catalogue.askable(), label="Run", elem_id="chat-run", scale=2)
+            run = choices.one("Run", lab.catalogue.askable, name="chat-run")
             temperature = gr.Slider(0, 2, value=0, step=0.05, label="Temperature")
             longest = gr.Slider(8, MOST_TOKENS, value=128, step=8, label="Longest reply, in tokens")
-        system = gr.Textbox(label="System prompt", lines=2, max_lines=8, elem_id="system")
+        system = gr.Textbox(
+            _own_system(lab, run.value),
+            label="System prompt",
+            lines=2,
+            max_lines=8,
+            elem_id="system",
+        )
         about = gr.Checkbox(
             value=True, label="Begin with the question above and this run's answer to it"
         )
@@ -88,6 +94,10 @@ def chat(lab: Lab, tab: AskTab) -> None:
     def halt(request: gr.Request) -> None:
         lab.replies.stop(str(request.session_hash))
 
+    def own_system(name: str | None) -> str:
+        return _own_system(lab, name)
+
+    run.change(own_system, run, system)
     heard = [turns, talk, problem]
     inputs = [run, turns, system, about, temperature, longest, tab.asked]
     replies = [
@@ -101,6 +111,14 @@ def chat(lab: Lab, tab: AskTab) -> None:
     )
     stop.click(halt, queue=False, cancels=replies)
     clear.click(halt, queue=False, cancels=replies).then(forget, None, heard)
+
+
+def _own_system(lab: Lab, name: str | None) -> str:
+    """The system prompt that a run was tuned with."""
+    try:
+        return lab.catalogue.entry(name or "").recipe.prompt.system or ""
+    except TunelabError:
+        return ""
 
 
 def _opening(recipe: Recipe, asked: Asked, name: str) -> list[Message]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import gradio as gr
 
@@ -11,14 +11,14 @@ from tunelab.app.differing import Which, difference_html, tell_apart
 from tunelab.app.lab import Lab
 from tunelab.app.rendering import problem_html
 from tunelab.app.studies import whole_report_html
-from tunelab.app.tabs.pieces import Update, view
+from tunelab.app.tabs.pieces import RunChoices, Update, view
 from tunelab.errors import TunelabError
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at whether the files of a study have changed."""
 
 
-def compare_tab(lab: Lab, tab: gr.Tab) -> None:
+def compare_tab(lab: Lab, choices: RunChoices, tab: gr.Tab) -> None:
     """Lay the tab out."""
     studies = list(lab.catalogue.studies)
     with gr.Row(elem_classes="ends-alike"):
@@ -31,12 +31,10 @@ def compare_tab(lab: Lab, tab: gr.Tab) -> None:
     report = view("report")
     timer = gr.Timer(LOOK_EVERY, active=False)
     gr.Markdown("### Where two runs differ")
-    names = lab.catalogue.scored()
+    scored = lab.catalogue.scored
     with gr.Row():
-        first = gr.Dropdown(
-            names, value=names[0] if names else None, label="First", elem_id="first"
-        )
-        second = gr.Dropdown(names, value=_another(names), label="Second", elem_id="second")
+        first = choices.one("First", scored, name="first")
+        second = choices.one("Second", scored, name="second", chosen=_another(scored()))
     which = gr.Radio(list(get_args(Which)), value="all that differ", label="Questions")
     with gr.Row():
         differ = gr.Button("Show questions", variant="primary", elem_id="differ")
@@ -62,27 +60,23 @@ def compare_tab(lab: Lab, tab: gr.Tab) -> None:
         except TunelabError as problem:
             return problem_html(problem), 0
 
-    def choices() -> list[gr.Dropdown]:
-        return [gr.Dropdown(lab.catalogue.scored()) for _ in (first, second)]
+    def show_first(*chosen: Any) -> tuple[str, int]:
+        return show(0, *chosen)
 
-    tab.select(look, [study, told], [shown, told]).then(
-        lambda: gr.Timer(active=True), None, timer
-    ).then(choices, None, [first, second])
+    def show_next(at: int, *chosen: Any) -> tuple[str, int]:
+        return show(at + 1, *chosen)
+
+    def show_previous(at: int, *chosen: Any) -> tuple[str, int]:
+        return show(at - 1, *chosen)
+
+    tab.select(look, [study, told], [shown, told]).then(lambda: gr.Timer(active=True), None, timer)
     study.change(look, [study, told], [shown, told])
     timer.tick(look, [study, told], [shown, told], show_progress="hidden")
     whole.click(show_whole, study, report)
     compared = [first, second, which]
-    differ.click(lambda *chosen: show(0, *chosen), compared, [difference, number])
-    on.click(
-        lambda at, *chosen: show(at + 1, *chosen),
-        [number, *compared],
-        [difference, number],
-    )
-    back.click(
-        lambda at, *chosen: show(at - 1, *chosen),
-        [number, *compared],
-        [difference, number],
-    )
+    differ.click(show_first, compared, [difference, number])
+    on.click(show_next, [number, *compared], [difference, number])
+    back.click(show_previous, [number, *compared], [difference, number])
 
 
 def _study(lab: Lab, name: str | None) -> str:

@@ -6,17 +6,14 @@ import gradio as gr
 
 from tunelab.app.lab import Lab
 from tunelab.app.rendering import problem_html
-from tunelab.app.tabs.pieces import view
+from tunelab.app.tabs.pieces import RunChoices, view
 from tunelab.errors import TunelabError
 
 
-def data_tab(lab: Lab) -> None:
+def data_tab(lab: Lab, choices: RunChoices) -> None:
     """Lay the tab out."""
-    names = [entry.name for entry in lab.catalogue.entries()]
     with gr.Row(elem_classes="ends-alike"):
-        run = gr.Dropdown(
-            names, value=next(iter(names), None), label="Run", elem_id="data-run", scale=3
-        )
+        run = choices.one("Run", lab.catalogue.names, name="data-run")
         button = gr.Button("Examine its data", variant="primary", elem_id="examine")
     shown = view("data-view")
 

@@ -11,7 +11,7 @@ from tunelab.app.lab import Lab
 from tunelab.app.questions import held_out_paragraphs
 from tunelab.app.rendering import problem_html, render
 from tunelab.app.tabs.ask import Asked, AskTab
-from tunelab.app.tabs.pieces import Update, view
+from tunelab.app.tabs.pieces import RunChoices, Update, view
 from tunelab.app.teaching import Taught
 from tunelab.data import Example
 from tunelab.errors import TunelabError, UsageError
@@ -28,16 +28,15 @@ class Lesson:
     """Ids of the questions that he left out."""
 
 
-def teach_tab(lab: Lab, taught: Taught, tab: AskTab, tabs: gr.Tabs) -> None:
+def teach_tab(lab: Lab, choices: RunChoices, taught: Taught, tab: AskTab, tabs: gr.Tabs) -> None:
     """Lay the tab out."""
     lesson = gr.State(Lesson())
     gr.Markdown(
         f"What is right is saved in `{taught.path.name}`, which `task.train` accepts. The question "
         "that the run is least sure of comes first."
     )
-    names = lab.catalogue.askable()
     with gr.Row(elem_classes="ends-alike"):
-        run = gr.Dropdown(names, value=next(iter(names), None), label="Run", elem_id="teach-run")
+        run = choices.one("Run", lab.catalogue.askable, name="teach-run")
         following = gr.Button("Show a question", variant="primary", elem_id="next")
     shown = view("lesson")
     with gr.Row():
