@@ -64,7 +64,9 @@ def lab(study: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory)
 def url(lab: Lab) -> Iterator[str]:
     """The address of its page."""
     pytest.importorskip("gradio", reason="the extra `app` is not installed")
-    from tests.app.served import served
+    from tests.listening import listening
 
-    with served(lab) as address:
+    from tunelab.app.serving import LOOPBACK, make_web_application
+
+    with listening(make_web_application(lab, hosts=LOOPBACK), lifespan="on") as address:
         yield address

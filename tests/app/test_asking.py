@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -159,19 +160,18 @@ def test_a_talk_goes_on_from_the_question_and_can_be_stopped(lab: Lab) -> None:
 
 def test_two_runs_are_browsed_where_they_differ(lab: Lab) -> None:
     first, second = (lab.catalogue.entry(name_of(lab, part)) for part in ("head", "decoder"))
+    assert first.run is not None and second.run is not None
+    one = {row.id: row.answer for row in first.run.read_predictions()}
+    other = {row.id: row.answer for row in second.run.read_predictions()}
     apart = tell_apart(first, second)
-    rows = [
-        {row.id: row for row in each.run.read_predictions()} for each in (first, second) if each.run
-    ]
     assert apart.first.items is not None
-    differing = {
-        index
-        for index, key in enumerate(apart.first.items.ids)
-        if rows[0][key].answer != rows[1][key].answer
-    }
-    assert set(apart.indices["all that differ"]) == differing != set()
-    page, number = difference_html(apart, "all that differ", len(differing))
-    assert number == 0 and f"1 of {len(differing)}" in page and page.count("<article") == 2
+    ids = apart.first.items.ids
+    differing = {key for key in ids if one[key] != other[key]}
+    assert {ids[index] for index in apart.indices["all that differ"]} == differing
+    wrong = apart.indices["both wrong"]
+    page, number = difference_html(apart, "both wrong", len(wrong) + 1)
+    assert number == 1 and f"2 of {len(wrong)}" in page and page.count("<article") == 2
+    assert apart.questions.texts[ids[wrong[1]]].question in unescape(page)
     with pytest.raises(UsageError, match="the same run"):
         tell_apart(first, first)
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tunelab.cli.listening import address, extra_missing, warn_of_visitors
+
 
 def app(
     runs: Annotated[
@@ -47,28 +49,19 @@ def app(
     ] = None,
 ) -> None:
     """Open the web app on RUNs: Ask, Teach, Compare, Data. Loads a model when it is first asked."""
-    from tunelab.errors import UsageError
-
     try:
         from tunelab.app.serving import LOOPBACK, serve_page
         from tunelab.serve.running import bind, is_loopback
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"`tunelab app` needs {error.name}, which is not installed.",
-            hint="Type: pip install 'tunelab[app]'",
-        ) from error
+        raise extra_missing("app", error) from error
     from tunelab.app.catalogue import found_here
     from tunelab.app.lab import Lab
     from tunelab.app.shelf import fixed_room, measured_room
     from tunelab.cli.report import read_bytes
 
     if not is_loopback(host):
-        typer.secho(
-            f"Warning: on {host} everybody who can reach this machine can ask these models, read "
-            "the questions that they were tested on, and teach; there is no password. Put a proxy "
-            "with one in front.",
-            fg="yellow",
-            err=True,
+        warn_of_visitors(
+            host, "ask these models, read the questions that they were tested on, and teach"
         )
     room = measured_room if memory is None else fixed_room(int(read_bytes(memory, "--memory")))
     lab = Lab.of(
@@ -78,6 +71,5 @@ def app(
         room=room,
     )
     listening = bind(host, port)
-    address = f"[{host}]" if ":" in host else host
-    typer.echo(f"http://{address}:{listening.getsockname()[1]}")
+    typer.echo(address(host, listening))
     serve_page(lab, listening, hosts=LOOPBACK if is_loopback(host) else ["*"])

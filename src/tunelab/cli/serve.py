@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tunelab.cli.listening import address, extra_missing, warn_of_visitors
+
 
 def serve(
     model: Annotated[
@@ -25,27 +27,16 @@ def serve(
     ] = 8000,
 ) -> None:
     """Offer RUN or MODEL to other programs: chat/completions and completions, with streaming."""
-    from tunelab.errors import UsageError
-
     try:
         from tunelab.serve.running import bind, is_loopback
         from tunelab.serve.running import serve as serve_model
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"`tunelab serve` needs {error.name}, which is not installed.",
-            hint="Type: pip install 'tunelab[serve]'",
-        ) from error
+        raise extra_missing("serve", error) from error
     from tunelab.answering import load_answerer
 
     if not is_loopback(host):
-        typer.secho(
-            f"Warning: on {host} everybody who can reach this machine can use the model; there "
-            "is no password. Put a proxy with one in front.",
-            fg="yellow",
-            err=True,
-        )
+        warn_of_visitors(host, "use the model")
     listening = bind(host, port)
     answerer = load_answerer(model)
-    address = f"[{host}]" if ":" in host else host
-    typer.echo(f"{answerer.name}: http://{address}:{listening.getsockname()[1]}/v1")
+    typer.echo(f"{answerer.name}: {address(host, listening)}/v1")
     serve_model(answerer, listening)
