@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import gradio as gr
 
@@ -100,7 +101,7 @@ def chat(lab: Lab, choices: RunChoices, tab: AskTab) -> None:
     run.change(own_system, run, system)
     heard = [turns, talk, problem]
     inputs = [run, turns, system, about, temperature, longest, tab.asked]
-    replies = [
+    replies: list[dict[str, Any]] = [
         event(say, [message, turns], [message, turns, talk]).then(reply, inputs, heard)
         for event in (send.click, message.submit)
     ]
