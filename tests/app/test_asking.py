@@ -49,6 +49,7 @@ def test_runs_answer_side_by_side_as_they_were_scored(lab: Lab, study: Path) -> 
     assert page.count('<article class="card">') == 3 and page.count("no answer") >= 3
 
 
+@pytest.mark.slow
 def test_sixteen_who_ask_at_once_hear_what_each_hears_alone(lab: Lab) -> None:
     names = [name_of(lab, "decoder"), name_of(lab, "head")]
     examples = [own_example(PARAGRAPH, f"Who built gate {number}?") for number in range(16)]
