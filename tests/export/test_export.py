@@ -79,6 +79,22 @@ def test_a_merged_model_says_what_the_adapter_says(
     assert (found - wanted).abs().max() <= 1e-4
 
 
+def test_a_file_for_llama_cpp_says_what_the_adapter_says(study: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gguf", reason="tunelab[gguf] is not installed")
+    done = tunelab(
+        "export", one(study, "lora"), "--format", "gguf", "--gguf-type", "q8_0",
+        "--to", tmp_path / "g",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    _, merged, file, scored, _ = done.stdout.splitlines()
+    assert "before rounding to q8_0" in scored and "6 questions" in scored
+    assert "model-q8_0.gguf holds the matrices in q8_0" in file
+    assert largest(merged) <= 1e-4 < largest(file)
+    assert {path.name for path in (tmp_path / "g").iterdir()} == {"README.md", "model-q8_0.gguf"}
+    card = (tmp_path / "g" / "README.md").read_text()
+    assert "llama-server -m *.gguf" in card and "library_name: gguf" in card and file in card
+
+
 @pytest.mark.slow
 def test_an_adapter_is_loaded_by_the_code_of_its_card(study: Path, tmp_path: Path) -> None:
     done = export_run(one(study, "lora"), form="adapter", to=tmp_path / "a")
@@ -109,6 +125,8 @@ def test_a_model_tuned_as_a_whole_is_copied(study: Path, tmp_path: Path) -> None
         ("prefix", ["--format", "merged"], "cannot be merged"),
         ("full", ["--format", "adapter"], "has no adapter"),
         ("lora", ["--onto-original"], "quantised base"),
+        ("prefix", ["--format", "gguf"], "cannot be merged"),
+        ("lora", ["--push", "a b"], "no repository of the hub"),
         ("", [], "holds 3 runs"),
     ],
 )
@@ -220,6 +238,8 @@ def test_a_quantised_base_is_unpacked_before_it_is_merged_with(
     assert done.returncode == 0, done.stderr
     assert "not the model that was scored" in done.stdout
     assert largest(done.stdout) > largest(unpacked.told[1])
+    for told in (unpacked.told[2], done.stdout):
+        assert "On the first 6 questions of the run's test set F1 is" in told and "paired" in told
 
 
 def largest(told: str) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
+from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -14,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tunelab.data import ItemT, load_choices, load_squad
 from tunelab.errors import ModelError
 from tunelab.recipe import NoTuning, Recipe, SquadTask
-from tunelab.records import Manifest
-from tunelab.runs.family import Trainable, load_choice_family, load_family
+from tunelab.records import Manifest, Prediction
+from tunelab.runs.family import Trainable, TrainedT, load_choice_family, load_family
 from tunelab.runs.progress import Display
 from tunelab.tuning import TunedModel
 from tunelab.tuning.parity import Logits
@@ -28,6 +30,17 @@ _IN_RESERVE = 64
 """Questions that follow, for those that are too long for the model to read."""
 
 
+Answer = Callable[[TunedModel, int], list[Prediction]]
+
+
+class _Asked(Trainable[TrainedT], Protocol[TrainedT]):
+    """A family that answers what it is trained on."""
+
+    def answer(self, examples: Sequence[TrainedT], name: str) -> list[Prediction]:
+        """One prediction per example."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """A checkpoint as it was before tuning."""
@@ -38,6 +51,8 @@ class Base:
     """Of its weights, a new head and new rows included."""
     logits: Logits
     """What any model of its kind says to questions of the run's test set, (n,)."""
+    answer: Answer
+    """What it answers to the first of them, as many as are asked for."""
 
 
 def load_base(recipe: Recipe) -> Base:
@@ -48,7 +63,7 @@ def load_base(recipe: Recipe) -> Base:
         DataError: the data of the run, which models are compared on, cannot be read.
     """
     untuned = recipe.model_copy(update={"tuning": NoTuning(kind="none")})
-    accelerator, display = Accelerator(), Display("export", quiet=True)
+    accelerator, display = Accelerator(), Display("export", quiet=False)
     match recipe.task:
         case SquadTask():
             data = load_squad(recipe.task)
@@ -82,11 +97,17 @@ def check_base(base: Base, manifest: Manifest, *, path: str) -> None:
         )
 
 
-def _base(family: Trainable[ItemT], examples: Sequence[ItemT]) -> Base:
+def _base(family: _Asked[ItemT], examples: Sequence[ItemT]) -> Base:
     starts = takewhile(lambda start: start < min(ASKED, len(examples)), count(0, _AT_ONCE))
     probes = [family.probe(examples[start : start + _IN_RESERVE]) for start in starts]
 
     def logits(tuned: TunedModel) -> Tensor:
         return torch.cat([probe(tuned).float().flatten().cpu() for probe in probes])
 
-    return Base(family.tuned.checkpoint, family.tokenizer, family.identity()["sha256"], logits)
+    def answer(tuned: TunedModel, wanted: int) -> list[Prediction]:
+        asked = copy.copy(family)
+        asked.tuned = tuned
+        return asked.answer(examples[:wanted], "test")
+
+    model, sha256 = family.tuned.checkpoint, family.identity()["sha256"]
+    return Base(model, family.tokenizer, sha256, logits, answer)

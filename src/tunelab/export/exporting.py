@@ -14,15 +14,17 @@ from typing import Literal, assert_never
 
 from tunelab.errors import UsageError
 from tunelab.export.adapter import copy_adapter
+from tunelab.export.gguf_export import check_gguf, write_gguf
+from tunelab.export.gguf_file import Weights
 from tunelab.export.merging import check_mergeable, merge
 from tunelab.export.space import check_space, make_space
 from tunelab.recipe import NoTuning, read_written
 from tunelab.records import RunDirectory, write_atomically
 from tunelab.records.files import storage_errors
-from tunelab.report.card import FILE, model_card
+from tunelab.report.card import FILE, Kind, model_card
 from tunelab.runs.source import find_source, one_run
 
-Format = Literal["adapter", "merged", "space"]
+Format = Literal["adapter", "merged", "gguf", "space"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +36,68 @@ class Exported:
     """What a user must know of it, in sentences; they stand in its card too."""
 
 
-def export_run(run: Path, *, form: Format, to: Path, onto_original: bool = False) -> Exported:
+def export_run(
+    run: Path,
+    *,
+    form: Format,
+    to: Path,
+    onto_original: bool = False,
+    weights: Weights = "f16",
+    score_on: int | None = None,
+) -> Exported:
     """Make a folder from what a run stored.
 
     Args:
         run: a run directory, or an output directory with one run.
-        form: what is made; a model that was tuned as a whole is always copied.
+        form: what is made; a model that was tuned as a whole needs no merging.
         to: the folder, which must not be there yet, or be empty.
         onto_original: merge an adapter of a quantised base with the unquantised checkpoint.
+        weights: how a GGUF file holds its matrices.
+        score_on: questions of the test set that are answered before and after; None: 100 where
+            the base, or the file, is quantised.
 
     Raises:
         UsageError: the run did not finish or stored nothing, the format does not fit it, or `to`
             is taken.
         TuningError: the adapter cannot be merged.
-        ModelError: the base is not the one that was trained on.
-        ProofError: the merged model does not say what the adapter says on its base.
+        ModelError: the base is not the one that was trained on, or no GGUF can be made of it.
+        ProofError: what was made does not say what the run's model says.
         RecordError, StorageError: files are damaged, or cannot be written.
     """
     place = one_run(run)
-    _check(place, form, onto_original)
+    _check(place, form, onto_original, weights)
     with _made_whole(to) as folder:
-        if form == "space":
-            return Exported(to, make_space(place, folder))
-        if place.model.is_dir():
-            with storage_errors(folder):
-                shutil.copytree(place.model, folder, dirs_exist_ok=True)
-            told = ("The model was tuned as a whole: these are its files as the run stored them.",)
-        elif form == "adapter":
-            told = copy_adapter(place, folder)
-        else:
-            told = merge(place, folder, onto_original=onto_original)
-        kind = "adapter" if form == "adapter" else "model"
+        match form:
+            case "space":
+                return Exported(to, make_space(place, folder))
+            case "adapter":
+                told = copy_adapter(place, folder)
+            case "merged":
+                told = _whole_model(place, folder, onto_original, score_on)
+            case "gguf":
+                whole = folder / "whole"
+                told = _whole_model(place, whole, onto_original, score_on)
+                file = folder / f"model-{weights}.gguf"
+                told += write_gguf(place, whole, file, weights, score_on=score_on)
+                shutil.rmtree(whole)
+            case _:
+                assert_never(form)
+        kind: Kind = "model" if form == "merged" else form
         write_atomically(folder / FILE, model_card(place, kind=kind, exported=told))
     return Exported(to, told)
 
 
-def _check(place: RunDirectory, form: Format, onto_original: bool) -> None:
+def _whole_model(
+    place: RunDirectory, folder: Path, onto_original: bool, score_on: int | None
+) -> tuple[str, ...]:
+    if not place.model.is_dir():
+        return merge(place, folder, onto_original=onto_original, score_on=score_on)
+    with storage_errors(folder):
+        shutil.copytree(place.model, folder, dirs_exist_ok=True)
+    return ("The model was tuned as a whole: these are its files as the run stored them.",)
+
+
+def _check(place: RunDirectory, form: Format, onto_original: bool, weights: Weights) -> None:
     """Refuse what cannot work before anything is loaded."""
     find_source(str(place.path))  # refuses runs that did not finish, and those of an endpoint
     recipe = read_written(place.recipe)
@@ -84,7 +112,7 @@ def _check(place: RunDirectory, form: Format, onto_original: bool) -> None:
             f"{place.model.name}/ holds a .safetensors file.",
             hint="They were removed. Run its recipe again in an empty directory.",
         )
-    if onto_original and (form != "merged" or recipe.model.quantize == "none"):
+    if onto_original and (form in ("adapter", "space") or recipe.model.quantize == "none"):
         raise UsageError(
             "--onto-original is for merging an adapter that was trained on a quantised base; "
             f"this run has model.quantize={recipe.model.quantize}, and the format is {form}.",
@@ -100,6 +128,9 @@ def _check(place: RunDirectory, form: Format, onto_original: bool) -> None:
                 )
         case "merged":
             check_mergeable(recipe.tuning)
+        case "gguf":
+            check_mergeable(recipe.tuning)
+            check_gguf(place, recipe, weights)
         case "space":
             check_space(recipe)
         case _:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tunelab.errors import ProofError, TuningError
 from tunelab.export.base import Base, check_base, load_base
+from tunelab.export.scoring import SCORED, score_sentence
 from tunelab.models.quantise_held import dequantise, rounds_activations
 from tunelab.recipe import NoTuning, PrefixTuning, PromptTuning, Recipe, Tuning, read_written
 from tunelab.records import RunDirectory
@@ -59,8 +60,17 @@ def check_mergeable(tuning: Tuning) -> None:
         raise _cannot_merge(tuning)
 
 
-def merge(place: RunDirectory, folder: Path, *, onto_original: bool) -> tuple[str, ...]:
+def merge(
+    place: RunDirectory, folder: Path, *, onto_original: bool, score_on: int | None
+) -> tuple[str, ...]:
     """Write the merged model with its tokenizer.
+
+    Args:
+        place: the run.
+        folder: where to.
+        onto_original: merge with the unquantised checkpoint.
+        score_on: questions that are answered before and after; None: some, where the base is
+            quantised.
 
     Returns:
         What a user must know of it.
@@ -72,12 +82,15 @@ def merge(place: RunDirectory, folder: Path, *, onto_original: bool) -> tuple[st
         StorageError: it cannot be written.
     """
     recipe, manifest = read_written(place.recipe), place.read_manifest()
+    quantised = recipe.model.quantize != "none"
+    wanted = (SCORED if quantised else 0) if score_on is None else score_on
     base = load_base(recipe)
     check_base(base, manifest, path=recipe.model.path)
     tuned = load_tuned(base.model, place.adapter, recipe.tuning)
     logits, before = base.logits, base.logits(tuned)
+    answered = base.answer(tuned, wanted) if wanted else []
     coarse = rounds_activations(tuned.checkpoint) or tuned.checkpoint.dtype != torch.float32
-    if recipe.model.quantize != "none":
+    if quantised:
         del base, tuned  # two of them need not fit into the memory
         base = _plain_base(recipe, onto_original=onto_original)
         tuned = load_tuned(base.model, place.adapter, recipe.tuning)
@@ -89,10 +102,18 @@ def merge(place: RunDirectory, folder: Path, *, onto_original: bool) -> tuple[st
         base.tokenizer.save_pretrained(folder)
     again = load_model(type(merged), folder, dtype=merged.dtype)
     torch.nn.Module.to(again, merged.device)
-    found = difference(before, logits(TunedModel(again, NoTuning(kind="none"), frozenset())))
+    plain = TunedModel(again, NoTuning(kind="none"), frozenset())
+    found = difference(before, logits(plain))
     if not onto_original:
         _check(found, COARSE_TOLERANCE * found.scale if coarse else TOLERANCE)
-    return (_onto(recipe, manifest.model.get("sha256", ""), base, onto_original), _told(found))
+    told = (_onto(recipe, manifest.model.get("sha256", ""), base, onto_original), _told(found))
+    if not answered:
+        return told
+    scored = score_sentence(
+        recipe.task, answered, base.answer(plain, wanted),
+        threshold=manifest.no_answer_threshold, change="merging",
+    )  # fmt: skip
+    return (*told, scored)
 
 
 def difference(before: Tensor, after: Tensor) -> Difference:

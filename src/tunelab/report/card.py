@@ -16,10 +16,12 @@ import yaml
 
 from tunelab.recipe import Recipe, read_written, tuning_label
 from tunelab.records import Cost, Manifest, RunDirectory, Score, write_atomically
-from tunelab.report.card_loading import Head, code, loading
+from tunelab.report.card_loading import Head, code, loading, loading_gguf
 from tunelab.report.figures import count, duration, rate, share, size
 
 FILE = "README.md"
+Kind = Literal["adapter", "model", "gguf"]
+"""What the weights beside a card are; `gguf`: a model in llama.cpp's format."""
 
 
 def write_card(place: RunDirectory) -> Path | None:
@@ -37,9 +39,7 @@ def write_card(place: RunDirectory) -> Path | None:
     return None
 
 
-def model_card(
-    place: RunDirectory, *, kind: Literal["adapter", "model"], exported: Sequence[str] = ()
-) -> str:
+def model_card(place: RunDirectory, *, kind: Kind, exported: Sequence[str] = ()) -> str:
     """The card as markdown.
 
     Args:
@@ -49,9 +49,8 @@ def model_card(
     """
     recipe, manifest = read_written(place.recipe), place.read_manifest()
     scores = place.read_scores()
-    adapter = kind == "adapter"
     matter = yaml.safe_dump(
-        _front_matter(recipe, manifest, scores, adapter=adapter),
+        _front_matter(recipe, manifest, scores, kind=kind),
         sort_keys=False,
         allow_unicode=True,
     )
@@ -62,9 +61,11 @@ def model_card(
             recipe,
             base=shortened(recipe.model.path),
             head=_head(manifest),
-            adapter=adapter,
+            adapter=kind == "adapter",
             in_run=not exported,
-        ),
+        )
+        if kind != "gguf"
+        else loading_gguf(recipe),
         "What it was trained on": _bullets(_data(recipe, manifest)),
         "What was proven": _bullets(_proofs(manifest)),
         "What it cost": _bullets(_cost(manifest.cost)),
@@ -72,11 +73,11 @@ def model_card(
         "Made with": _bullets(_circumstances(manifest)),
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
-    return f"---\n{matter}---\n\n# {_title(recipe)}\n\n{_summary(recipe, adapter)}\n\n{body}\n"
+    return f"---\n{matter}---\n\n# {_title(recipe)}\n\n{_summary(recipe, kind)}\n\n{body}\n"
 
 
 def _front_matter(
-    recipe: Recipe, manifest: Manifest, scores: Mapping[str, Mapping[str, Score]], *, adapter: bool
+    recipe: Recipe, manifest: Manifest, scores: Mapping[str, Mapping[str, Score]], *, kind: Kind
 ) -> dict[str, Any]:
     """What the hub reads; of data sets only those that are on the hub."""
     task, figures = next(iter(scores.items()))
@@ -94,8 +95,8 @@ def _front_matter(
     }
     matter: dict[str, Any] = {
         "base_model": shortened(recipe.model.path),
-        "base_model_relation": "adapter" if adapter else "finetune",
-        "library_name": "peft" if adapter else "transformers",
+        "base_model_relation": "adapter" if kind == "adapter" else "finetune",
+        "library_name": _LIBRARY[kind],
         "pipeline_tag": pipeline,
         "tags": ["tunelab", recipe.tuning.kind],
     }
@@ -110,11 +111,11 @@ def _title(recipe: Recipe) -> str:
     return f"{shortened(recipe.model.path)}, {tuning_label(recipe.tuning)}, seed {recipe.seed}"
 
 
-def _summary(recipe: Recipe, adapter: bool) -> str:
-    kind = "An adapter for" if adapter else "A model tuned from"
+def _summary(recipe: Recipe, kind: Kind) -> str:
+    what = "An adapter for" if kind == "adapter" else "A model tuned from"
     method = tuning_label(recipe.tuning)
     return (
-        f"{kind} `{shortened(recipe.model.path)}`, tuned by `{method}` at a learning rate of "
+        f"{what} `{shortened(recipe.model.path)}`, tuned by `{method}` at a learning rate of "
         f"{rate(recipe.training.learning_rate)} in the study *{recipe.name}*. Made by tunelab; "
         "every figure here is from the files of its run."
     )
@@ -225,6 +226,7 @@ def _head(manifest: Manifest) -> Head:
     return "classes" if name.endswith("ForSequenceClassification") else "text"
 
 
+_LIBRARY: dict[Kind, str] = {"adapter": "peft", "model": "transformers", "gguf": "gguf"}
 _PIPELINE: dict[Head, str] = {
     "spans": "question-answering",
     "classes": "text-classification",

@@ -46,6 +46,17 @@ def loading(recipe: Recipe, *, base: str, head: Head, adapter: bool, in_run: boo
     return "\n\n".join(parts)
 
 
+def loading_gguf(recipe: Recipe) -> str:
+    """The commands for a model in llama.cpp's format."""
+    parts = ["With llama.cpp, in this folder:", code(["llama-server -m *.gguf"], "sh")]
+    if isinstance(recipe.task, SquadTask):
+        parts.append(
+            f"It was tuned on prompts of the style `{recipe.prompt.style}` (tunelab's "
+            "docs/prompts.md); asked in other words it may answer worse than it was scored."
+        )
+    return "\n\n".join(parts)
+
+
 def code(lines: Sequence[str], language: str = "python") -> str:
     """A fenced block."""
     return "\n".join([f"```{language}", *lines, "```"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -224,7 +224,7 @@ class ChoiceFamily:
 
     def answer(self, examples: Sequence[ChoiceExample], name: str) -> list[Prediction]:
         """One prediction per example."""
-        return self._chooser.answer(examples, name)
+        return replace(self._chooser, tuned=self.tuned).answer(examples, name)
 
     def score(self, examples: Sequence[ChoiceExample]) -> float:
         """The task's first metric on held-out questions, in points."""
