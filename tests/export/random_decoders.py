@@ -82,6 +82,8 @@ def write_random(folder: Path, kind: str, *, width: int = 64) -> None:
                 tensor.normal_(std=spread)
             else:
                 tensor.add_(torch.randn_like(tensor), alpha=0.2)
+            if tensor.shape[0] == model.config.vocab_size:
+                tensor[len(tokenizer) :] = 0  # no trained model says a token that is none
             tensor.copy_(tensor.half().float())
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
