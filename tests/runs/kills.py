@@ -33,6 +33,7 @@ from tests.runs.outcome import differences
 from tunelab.data.reading import generate
 from tunelab.recipe import Recipe, validate
 from tunelab.records import RunDirectory
+from tunelab.runs.environment import hardware, versions
 from tunelab.runs.experiment import run_experiment
 from tunelab.runs.process import Workers
 
@@ -213,6 +214,8 @@ def main() -> None:
         tally = kill_test(Path(folder), kills=chosen.kills, runs=chosen.runs, seed=chosen.seed)
     print("# The kill test\n\n`make stress` prints this.\n")
     print(report(tally, chosen.runs))
+    print(f"\nHardware: {', '.join(hardware().values())}")
+    print(f"\nVersions: {', '.join(f'{name} {found}' for name, found in versions().items())}")
     sys.exit(bool(tally.differences))
 
 
