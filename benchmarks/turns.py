@@ -13,6 +13,7 @@ from transformers.trainer_callback import TrainerCallback
 from benchmarks.alternation import Baton
 from tunelab.recipe import Training
 from tunelab.records import RunDirectory, Step
+from tunelab.training.devices import Devices
 from tunelab.training.loop import Hooks, train
 from tunelab.training.meters import MemoryMeter
 from tunelab.training.objective import Objective
@@ -55,7 +56,7 @@ def train_in_turns(
             tuned,
             objective,
             settings,
-            accelerator=accelerator,
+            devices=Devices(accelerator),
             seed=seed,
             directory=RunDirectory(Path(folder)),
             watch=TrainingWatch(tuned),

@@ -21,8 +21,9 @@ def gradients(tuned: TunedModel) -> torch.Tensor:
         tuned, QUESTIONS, EXAMPLES, Training(), accelerator=Accelerator(), share=True
     )
     tuned.model.zero_grad()
-    for loss in objective.batch(range(len(EXAMPLES))).losses():
-        loss.backward()
+    [passes] = objective.batch(range(len(EXAMPLES))).passes(1)
+    for loss_sum in passes:
+        loss_sum().backward()
     found = [p.grad for p in tuned.trained_parameters().values() if p.grad is not None]
     return torch.cat([gradient.flatten() for gradient in found])
 

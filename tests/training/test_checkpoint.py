@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from tests.steps import step
 from torch import nn
 
 from tunelab.recipe import FullTuning
 from tunelab.records import RunDirectory, Step
 from tunelab.training.checkpoint import Checkpoints, Progress
+from tunelab.training.devices import Devices
 from tunelab.tuning import TrainingWatch, TunedModel
 
 
@@ -36,6 +38,7 @@ class Trained:
             self.optimizer,
             TrainingWatch(tuned),
             origin="test",
+            devices=Devices(Accelerator()),
             say=self.said.append,
         )
 

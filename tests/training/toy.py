@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from torch import Tensor
 
 from tunelab.recipe import Training
 from tunelab.records import Proof, RunDirectory, Step
+from tunelab.training.devices import Devices
 from tunelab.training.loop import Hooks, train
 from tunelab.training.meters import MemoryMeter
-from tunelab.training.objective import Together
+from tunelab.training.objective import LossSum, Together
 from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning
 
 SETTINGS = Training(epochs=3, batch_size=4, learning_rate=1e-2, checkpoint_steps=2)
@@ -54,9 +56,13 @@ class ToyBatch:
     def targets(self) -> int:
         return 2 * len(self.rows)
 
-    def losses(self) -> Iterator[Tensor]:
-        logits = self.tuned.span_logits(ROWS[self.rows], None, None)
-        yield torch.nn.functional.cross_entropy(logits, TARGETS[self.rows], reduction="sum")
+    def passes(self, processes: int) -> list[list[LossSum]]:
+        parts = [self.rows[rank::processes] for rank in range(processes)]
+        return [[partial(self.loss_sum, part)] if part else [] for part in parts]
+
+    def loss_sum(self, rows: list[int]) -> Tensor:
+        logits = self.tuned.span_logits(ROWS[rows], None, None)
+        return torch.nn.functional.cross_entropy(logits, TARGETS[rows], reduction="sum")
 
 
 @dataclass
@@ -92,7 +98,7 @@ class Session:
             self.tuned,
             ToyObjective(self.tuned),
             SETTINGS,
-            accelerator=Accelerator(),
+            devices=Devices(Accelerator()),
             seed=0,
             directory=RunDirectory(self.folder),
             origin=self.origin,
@@ -109,7 +115,8 @@ class Session:
     @torch.no_grad()
     def score(self) -> float:
         self.tuned.model.eval()
-        return -float(sum(ToyBatch(self.tuned, list(range(12))).losses()))
+        rows = list(range(12))
+        return -float(ToyBatch(self.tuned, rows).loss_sum(rows))
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach() for name, value in self.tuned.model.named_parameters()}

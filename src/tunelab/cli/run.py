@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Sharding(StrEnum):
+    """How several processes hold a model."""
+
+    ddp = "ddp"
+    fsdp = "fsdp"
 
 
 def run(
@@ -29,6 +37,15 @@ def run(
             "--budget", metavar="TIME", help="For all runs, those done before too: 2h, 1h30m, 45s."
         ),
     ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="So many train a run together, a device each.")
+    ] = 1,
+    sharding: Annotated[
+        Sharding,
+        typer.Option(
+            "--sharding", help="ddp: each holds the model; fsdp: each holds a share of it."
+        ),
+    ] = Sharding.ddp,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone.")] = False,
 ) -> None:
     """Train and score every variant of RECIPE; safe to interrupt and to repeat."""
@@ -43,8 +60,12 @@ def run(
         seconds = read_budget(until_separable, budget)
         until = None if seconds is None else UntilSeparable(asked, out, budget=seconds)
         from tunelab.runs.experiment import run_experiment  # heavy: after what is quickly refused
+        from tunelab.runs.together import together
 
-        manifests = run_experiment(asked, out, quiet=quiet, until=until)
+        with together(asked, processes=processes, sharding=sharding.value) as workers:
+            if workers is None:  # the first of the launcher's processes does the rest
+                return
+            manifests = run_experiment(asked, out, quiet=quiet, until=until, workers=workers)
         print_report(out)
     if any(manifest.status != "ok" for manifest in manifests):
         raise typer.Exit(1)

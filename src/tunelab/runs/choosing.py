@@ -165,7 +165,6 @@ class ChoiceFamily:
         )
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.tuned.model.to(accelerator.device)
         self._chooser = Chooser(
             self.tuned,
             decoder.tokenizer,

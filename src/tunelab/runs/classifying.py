@@ -52,7 +52,6 @@ class ClassFamily:
         self.tuned = apply_tuning(
             encoder.model, recipe.tuning, total_steps=total_steps, seed=recipe.seed
         )
-        self.tuned.model.to(accelerator.device)
 
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and whether the head is new."""

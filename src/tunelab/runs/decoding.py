@@ -112,7 +112,6 @@ class DecoderFamily:
             self.tuned = load_stored(decoder.model, stored, recipe.tuning)
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.tuned.model.to(accelerator.device)
 
     def answering_by(self, settings: Evaluation) -> Self:
         """The same model, answering in another way."""

@@ -68,7 +68,6 @@ class EncoderFamily:
             )
         else:
             self.tuned = load_stored(encoder.model, stored, recipe.tuning)
-        self.tuned.model.to(accelerator.device)
 
     def answering_by(self, settings: Evaluation) -> Self:
         """The same model, answering in another way."""

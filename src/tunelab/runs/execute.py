@@ -2,7 +2,9 @@
 
     data -> model -> tuning -> training -> saving -> proofs -> predictions -> scores
 
-The manifest is written first with status `running`, and last with how the run ended.
+The manifest is written first with status `running`, and last with how the run ended. Where several
+processes train together each goes this way; all but the first leave it when the training is over,
+unless the model is sharded, and what they write is thrown away.
 """
 
 from __future__ import annotations
@@ -11,12 +13,11 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import assert_never
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import PreTrainedTokenizerBase
 
@@ -40,6 +41,8 @@ from tunelab.report.card import write_card
 from tunelab.runs.also import answer_also
 from tunelab.runs.answering import Answering
 from tunelab.runs.cost import Used, cost, cost_of_asking
+from tunelab.runs.decoding import DecoderFamily
+from tunelab.runs.encoding import EncoderFamily
 from tunelab.runs.ending import ending
 from tunelab.runs.environment import hardware, versions
 from tunelab.runs.family import Trainable, load_choice_family, load_family
@@ -49,10 +52,13 @@ from tunelab.runs.remote_checks import estimated_price
 from tunelab.runs.sharing import NOTHING_SHARED, Shared
 from tunelab.runs.tracking import Mirror
 from tunelab.runs.trained import Trained, find_trained
+from tunelab.training.devices import Devices, Seat, meet, refuse_difference
 from tunelab.training.loop import Hooks, Outcome, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
+from tunelab.training.sharding import put_together
 from tunelab.tuning import TrainingWatch, TunedModel, reload_proofs
+from tunelab.tuning.parity import listen
 from tunelab.tuning.proofs import raise_unless_held
 
 
@@ -64,13 +70,14 @@ def execute(
     quiet: bool,
     stop: Callable[[], bool],
     shared: Shared = NOTHING_SHARED,
+    seat: Seat | None = None,
 ) -> None:
-    """Do a run, or what an interrupted one left to do.
+    """Do a run, or what an interrupted one left to do; with a seat, this process's part of it.
 
     What can go wrong in a run is not raised: it becomes the status of its manifest, with a
     message, so that the other runs of a grid go on and the table shows it.
     """
-    run = _Run(recipe, label, directory, quiet=quiet, stop=stop, shared=shared)
+    run = _Run(recipe, label, directory, quiet=quiet, stop=stop, shared=shared, seat=seat)
     try:
         run.do()
     except Exception as error:  # noqa: BLE001 - every run ends with a status
@@ -92,8 +99,10 @@ class _Run:
         quiet: bool,
         stop: Callable[[], bool],
         shared: Shared,
+        seat: Seat | None,
     ) -> None:
         self.recipe = recipe
+        self.seat = seat
         self.shared = shared
         self.directory = directory
         self.stop = stop
@@ -130,11 +139,24 @@ class _Run:
                 choices = load_choices(task, training=trains)
                 self._begin(choices)
                 self._choose(choices, task)
+        if self.seat is not None and self.seat.rank > 0:
+            self.end("ok")
+            return
         self.note(notes=(*self.manifest.notes, *self.mirror.notes))
         write_card(self.directory)
         self.note(files=self.directory.file_records())
         self.end("ok")
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
+
+    def _meet(self) -> Devices:
+        """Every generator seeded, and the other processes joined, where there are any."""
+        set_seed(self.recipe.seed)
+        precision = "bf16" if self.recipe.model.dtype == "bf16" else "no"
+        devices = meet(self.seat, mixed_precision=precision)
+        processes = {"processes": self.seat.line} if self.seat is not None else {}
+        found = self.manifest.hardware | processes
+        self.note(hardware=found, threads=torch.get_num_threads())
+        return devices
 
     def _begin(self, data: TaskData[ItemT]) -> None:
         self.note(data=_describe(data), notes=data.notes)
@@ -157,16 +179,17 @@ class _Run:
     def _tune(self, data: TaskData[Example]) -> None:
         """A model at hand: tune it, and answer with it."""
         recipe = self.recipe
-        accelerator = _accelerator(recipe)
+        devices = self._meet()
         scored = find_trained(recipe, self.directory)
         family = load_family(
             recipe,
             data.train,
             total_steps=_training_steps(recipe, len(data.train)),
-            accelerator=accelerator,
+            accelerator=devices.accelerator,
             display=self.answering_display,
             tokens=self.shared.tokens,
             stored=scored.stored if scored else None,
+            home=devices.home,
         )
         self.note(model=family.identity())
         answering = Answering(recipe, family)
@@ -175,44 +198,64 @@ class _Run:
         if family.tuned.expected:
             held_out = data.validation
             validate = (lambda: answering.validation_f1(held_out)) if held_out else None
-            trained = self._train(data.train, family, validate, accelerator)
+            trained = self._train(data.train, family, validate, devices)
             answering.seconds = trained.seconds_validation  # those of earlier sessions too
-        self._evaluate(data, answering, scored)
-        if scored is None:
-            self._also(family.tuned, family.tokenizer, accelerator)
-        if recipe.evaluation.contamination and scored is None:
-            shards = answering.order_shards(data.test, reader=family.reader)
-            self.directory.write_contamination(shards)
+        if devices.answers:
+            devices.answered(lambda: self._answer(data, family, answering, scored, devices))
+        if not devices.is_first:
+            return
         self.note(notes=(*self.manifest.notes, *family.notes))
         self._costed(family.tuned, trained, answering.seconds, answered=family.answered_tokens)
+
+    def _answer(
+        self,
+        data: TaskData[Example],
+        family: EncoderFamily | DecoderFamily,
+        answering: Answering,
+        scored: Trained | None,
+        devices: Devices,
+    ) -> None:
+        """All that is asked of the model when it is trained."""
+        self._evaluate(data, answering, scored)
+        if scored is not None:
+            return
+        self._also(family.tuned, family.tokenizer, devices)
+        if self.recipe.evaluation.contamination:
+            shards = answering.order_shards(data.test, reader=family.reader)
+            self.directory.write_contamination(shards)
 
     def _choose(self, data: TaskData[ChoiceExample], task: AnyChoiceTask) -> None:
         """A task with given answers: tune a model, and let it choose."""
         recipe = self.recipe
-        accelerator = _accelerator(recipe)
+        devices = self._meet()
         family = load_choice_family(
             recipe,
             task,
             data.shots,
             total_steps=_training_steps(recipe, len(data.train)),
-            accelerator=accelerator,
+            accelerator=devices.accelerator,
             display=self.answering_display,
+            home=devices.home,
         )
         self.note(model=family.identity())
         trained: Outcome | None = None
         if family.tuned.expected:
             validate = (lambda: family.score(data.validation)) if data.validation else None
-            trained = self._train(data.train, family, validate, accelerator)
+            trained = self._train(data.train, family, validate, devices)
+        if not devices.answers:
+            return
         began = time.perf_counter()
         wanted = data.test if recipe.evaluation.split == "test" else data.validation
-        predictions = family.answer(wanted, recipe.evaluation.split)
+        predictions = devices.answered(lambda: family.answer(wanted, recipe.evaluation.split))
         seconds = time.perf_counter() - began
         seconds += trained.seconds_validation if trained else 0.0
         self.directory.write_predictions(predictions)
         scores = task_scores(task, predictions)
         self.directory.write_scores(scores)
         self.mirror.scores(scores)
-        self._also(family.tuned, family.tokenizer, accelerator)
+        devices.answered(lambda: self._also(family.tuned, family.tokenizer, devices))
+        if not devices.is_first:
+            return
         self.note(notes=(*self.manifest.notes, *family.notes))
         self._costed(family.tuned, trained, seconds, answered=0)
 
@@ -235,15 +278,17 @@ class _Run:
         examples: Sequence[ItemT],
         family: Trainable[ItemT],
         validate: Callable[[], float] | None,
-        accelerator: Accelerator,
+        devices: Devices,
     ) -> Outcome:
         """Train, save, and prove that what was saved is what was trained."""
         recipe = self.recipe
         tuned = family.tuned
         objective = family.objective(examples)
         total = _training_steps(recipe, len(objective.groups))
-        watch = TrainingWatch(tuned)
         origin = f"{self.manifest.data} {self.manifest.model}"
+        refuse_difference(devices.from_all(origin))
+        devices.prepare(tuned)
+        watch = TrainingWatch(tuned)
         try:
             with self.display.phase("training", total) as advance:
 
@@ -255,7 +300,7 @@ class _Run:
                     tuned,
                     objective,
                     recipe.training,
-                    accelerator=accelerator,
+                    devices=devices,
                     seed=recipe.seed,
                     directory=self.directory,
                     origin=hashlib.sha256(origin.encode()).hexdigest(),
@@ -280,11 +325,28 @@ class _Run:
             loss_last=sum(step.loss for step in last) / len(last),
             notes=(*self.manifest.notes, f"kept epoch {kept} of {recipe.training.epochs}"),
         )
-        folder = self._save(family)
-        probe = family.probe(examples)
-        reloaded = reload_proofs(tuned, folder, family.fresh_base, probe)
-        self._prove([*family.proofs, *watch.proofs(), *reloaded])
+        if devices.answers:
+            self._store(family, examples, watch, devices)
         return outcome
+
+    def _store(
+        self,
+        family: Trainable[ItemT],
+        examples: Sequence[ItemT],
+        watch: TrainingWatch,
+        devices: Devices,
+    ) -> None:
+        """Save, and prove that what was saved says the same."""
+        tuned = family.tuned
+        proofs = [*family.proofs, *watch.proofs()]
+        probe = family.probe(examples)
+        said = devices.answered(lambda: listen(tuned, probe))
+        shares = put_together(tuned, keep=devices.is_first) if devices.is_sharded else nullcontext()
+        with shares:
+            if devices.is_first:
+                folder = self._save(family)
+                proofs += reload_proofs(tuned, folder, family.fresh_base, probe, said=said)
+                self._prove(proofs)
 
     def _save(self, family: Trainable[ItemT]) -> Path:
         """Write what was trained, so that it outlasts a loss of power."""
@@ -340,7 +402,7 @@ class _Run:
         self.note(no_answer_threshold=threshold)
 
     def _also(
-        self, tuned: TunedModel, tokenizer: PreTrainedTokenizerBase, accelerator: Accelerator
+        self, tuned: TunedModel, tokenizer: PreTrainedTokenizerBase, devices: Devices
     ) -> None:
         """What else the tuned model is scored on, to see what it forgot."""
         scores = self.directory.read_scores()
@@ -350,7 +412,7 @@ class _Run:
                 tuned,
                 tokenizer,
                 self.recipe,
-                accelerator=accelerator,
+                accelerator=devices.accelerator,
                 display=self.answering_display,
             )
             self.directory.write_predictions(found.predictions, ablation=task_name(task))
@@ -371,12 +433,6 @@ class _Run:
         )
         saved = sum(path.stat().st_size for path in self.directory.weights())
         self.note(cost=cost(used, tuned, saved_bytes=saved, hourly=self.recipe.price_per_hour))
-
-
-def _accelerator(recipe: Recipe) -> Accelerator:
-    """In the recipe's precision, with every generator seeded."""
-    set_seed(recipe.seed)
-    return Accelerator(mixed_precision="bf16" if recipe.model.dtype == "bf16" else "no")
 
 
 def _training_steps(recipe: Recipe, count: int) -> int:

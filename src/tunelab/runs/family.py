@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
+import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -198,6 +199,7 @@ def load_family(
     display: Display,
     stored: Path | None = None,
     tokens: Path | None = None,
+    home: torch.device | None = None,
 ) -> DecoderFamily | EncoderFamily:
     """Load the recipe's model and make it ready to be tuned.
 
@@ -205,10 +207,11 @@ def load_family(
         train: the training examples, which the worked examples of a prompt are taken from.
         stored: what a finished run stored; the model is then as that run left it, and only answers.
         tokens: where an encoder's windows lie, or are left for the next run of a grid.
+        home: where the model is put, if not on the accelerator's device.
     """
     match reading_direction(recipe.model):
         case "both ways":
-            return EncoderFamily(
+            family = EncoderFamily(
                 recipe,
                 total_steps=total_steps,
                 accelerator=accelerator,
@@ -217,7 +220,7 @@ def load_family(
                 tokens=tokens,
             )
         case "left to right":
-            return DecoderFamily(
+            family = DecoderFamily(
                 recipe,
                 train,
                 total_steps=total_steps,
@@ -225,6 +228,8 @@ def load_family(
                 display=display,
                 stored=stored,
             )
+    family.tuned.model.to(home or accelerator.device)
+    return family
 
 
 def load_choice_family(
@@ -235,15 +240,16 @@ def load_choice_family(
     total_steps: int,
     accelerator: Accelerator,
     display: Display,
+    home: torch.device | None = None,
 ) -> ChoiceFamily | ClassFamily:
     """Load the recipe's model and make it ready to be tuned on a task with given answers."""
     match reading_direction(recipe.model):
         case "both ways":
-            return ClassFamily(
+            family = ClassFamily(
                 recipe, total_steps=total_steps, accelerator=accelerator, display=display
             )
         case "left to right":
-            return ChoiceFamily(
+            family = ChoiceFamily(
                 recipe,
                 task,
                 shots,
@@ -251,3 +257,5 @@ def load_choice_family(
                 accelerator=accelerator,
                 display=display,
             )
+    family.tuned.model.to(home or accelerator.device)
+    return family

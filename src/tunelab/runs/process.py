@@ -1,5 +1,5 @@
-"""Each run in a process of its own: memory is measured alone, and a run that the system kills
-takes nothing else with it.
+"""Each run in a process of its own, or in several that train together: memory is measured alone,
+and a run that the system kills takes nothing else with it.
 
 A fork server imports the heavy packages once; every run is forked off it in milliseconds, without
 the threads and buffers that earlier runs left. A run whose parent is gone stops at once; until it
@@ -12,28 +12,26 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
+import tempfile
 import threading
 from contextlib import suppress
 from multiprocessing import connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from tunelab.errors import Interrupted, RecordError, StorageError
 from tunelab.recipe import Recipe, digest, dump
 from tunelab.records import Manifest, RunDirectory, write_atomically
+from tunelab.runs.crew import LESS_MEMORY, Attended, Member, attend
 from tunelab.runs.lock import hold
 from tunelab.runs.sharing import NOTHING_SHARED, Shared
-from tunelab.runs.stopping import SIGNALS
+from tunelab.runs.team import Follower, Job, Loss, Team, is_shared_work
+from tunelab.training.devices import LOST, Seat
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 _LARGEST_INT = 2**31 - 1
 _PRELOADED = ["tunelab.runs.server"]
-LESS_MEMORY = (
-    "Lower training.tokens_per_pass or model.max_length, or use a method that trains less."
-)
-_SECONDS_BETWEEN_REMINDERS = 1.0
 _SECONDS_FOR_A_PREDECESSOR = 600.0
 
 
@@ -42,9 +40,12 @@ class Workers:
 
     Args:
         start: how. `fork` is for a caller that has imported everything and started no threads.
+        team: who trains together; without one every run is one process.
     """
 
-    def __init__(self, start: Literal["forkserver", "fork"] = "forkserver") -> None:
+    def __init__(
+        self, start: Literal["forkserver", "fork"] = "forkserver", *, team: Team | None = None
+    ) -> None:
         # Threads that spin while they wait make a busy machine several times slower; it must be
         # said before the server loads torch.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -54,6 +55,7 @@ class Workers:
             else multiprocessing.get_context("forkserver")
         )
         self._context.set_forkserver_preload(_PRELOADED)
+        self._team = team
 
     def run(
         self,
@@ -69,54 +71,77 @@ class Workers:
         Raises:
             Interrupted: this process was asked to stop; the run has written a checkpoint.
         """
-        process = self._context.Process(
-            target=_child,
-            args=(recipe, label, directory.path, quiet, shared),
-            name=directory.path.name,
-        )
-        interrupted = _wait(process)
-        manifest = _settle(
-            recipe, label, directory, exit_code=process.exitcode or 0, interrupted=interrupted
-        )
-        if interrupted or manifest.status == "interrupted":
+        team = self._team if is_shared_work(recipe) else None
+        seats = team.seats(recipe, label) if team else []
+        with tempfile.TemporaryDirectory(prefix="tunelab-") as scratch:
+            first = seats[0] if seats else None
+            members = [
+                self._member(recipe, label, directory, seat=first, quiet=quiet, shared=shared)
+            ]
+            members += [
+                self._helper(recipe, label, seat, Path(scratch), shared) for seat in seats[1:]
+            ]
+            attended = attend(members, elsewhere=team.loss if team else lambda: None)
+        if team:
+            team.over()
+        code = members[0].process.exitcode or 0
+        manifest = _settle(recipe, label, directory, exit_code=code, attended=attended)
+        if attended.interrupted or manifest.status == "interrupted":
             raise Interrupted(
                 f"Stopped during {directory.path.name}.",
                 hint="The same command goes on from there.",
             )
         return manifest
 
+    def follow(self, follower: Follower) -> None:
+        """Take part in the runs that the first process of a launcher names, as long as it does.
 
-def _wait(process: BaseProcess) -> bool:
-    """Start the process and wait for its end; hand signals on. True if one came.
+        Raises:
+            Interrupted: this process was asked to stop.
+        """
+        for job in follower.jobs():
+            if self._help(follower, job).interrupted:
+                raise Interrupted("Stopped.", hint="The same command goes on from there.")
 
-    A first signal asks the run to write a checkpoint and stop, and it is reminded, since it may
-    not have listened yet; a second one ends it.
-    """
-    received: list[int] = []
+    def _help(self, follower: Follower, job: Job) -> Attended:
+        over = Loss(0, "ok", "There is nothing more to do.")
+        with tempfile.TemporaryDirectory(prefix="tunelab-") as scratch:
+            seat = follower.seat(job)
+            member = self._helper(job.recipe, job.label, seat, Path(scratch), NOTHING_SHARED)
+            attended = attend([member], elsewhere=lambda: over if follower.is_over(job) else None)
+        if attended.loss is not None and attended.loss != over:
+            follower.tell(job, attended.loss)
+        return attended
 
-    def hand_on(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        _tell(process, received)
+    def _helper(
+        self, recipe: Recipe, label: str, seat: Seat, scratch: Path, shared: Shared
+    ) -> Member:
+        """Not the first: what it writes is thrown away, and nothing is mirrored."""
+        quiet = recipe.model_copy(update={"track": ()})
+        directory = RunDirectory(scratch / str(seat.rank))
+        return self._member(quiet, label, directory, seat=seat, quiet=True, shared=shared)
 
-    previous = {number: signal.signal(number, hand_on) for number in SIGNALS}
-    try:
-        process.start()
-        while process.is_alive():
-            _tell(process, received)
-            process.join(_SECONDS_BETWEEN_REMINDERS)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    return bool(received)
+    def _member(
+        self,
+        recipe: Recipe,
+        label: str,
+        directory: RunDirectory,
+        *,
+        seat: Seat | None,
+        quiet: bool,
+        shared: Shared,
+    ) -> Member:
+        process = self._context.Process(
+            target=_child,
+            args=(recipe, label, directory.path, quiet, shared, seat),
+            name=directory.path.name,
+        )
+        return Member(process, seat.rank if seat else 0, directory)
 
 
-def _tell(process: BaseProcess, received: list[int]) -> None:
-    if received and process.pid is not None:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
-
-
-def _child(recipe: Recipe, label: str, path: Path, quiet: bool, shared: Shared) -> None:
+def _child(
+    recipe: Recipe, label: str, path: Path, quiet: bool, shared: Shared, seat: Seat | None
+) -> None:
     from tunelab.runs.execute import execute
 
     _keep_freed_memory()
@@ -124,8 +149,12 @@ def _child(recipe: Recipe, label: str, path: Path, quiet: bool, shared: Shared) 
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hands it on as SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    directory = RunDirectory(path)
     with suppress(StorageError), hold(path, patience=_SECONDS_FOR_A_PREDECESSOR):
-        execute(recipe, label, RunDirectory(path), quiet=quiet, stop=stop.is_set, shared=shared)
+        execute(recipe, label, directory, quiet=quiet, stop=stop.is_set, shared=shared, seat=seat)
+    if seat is not None and seat.rank > 0:
+        status = directory.read_manifest().status
+        sys.exit(status not in ("ok", "interrupted"))
 
 
 def _keep_freed_memory() -> None:
@@ -145,7 +174,7 @@ def _die_with_parent() -> None:
 
 
 def _settle(
-    recipe: Recipe, label: str, directory: RunDirectory, *, exit_code: int, interrupted: bool
+    recipe: Recipe, label: str, directory: RunDirectory, *, exit_code: int, attended: Attended
 ) -> Manifest:
     """The manifest as the run left it; a run that died without a word gets its status here.
 
@@ -155,10 +184,13 @@ def _settle(
     manifest = Manifest(label=label, digest=digest(recipe), status="running")
     with suppress(RecordError):  # the run ended before it wrote one
         manifest = directory.read_manifest()
-    if manifest.status != "running":
+    loss = attended.loss
+    if manifest.status != "running" and not (loss and manifest.message.startswith(LOST)):
         return manifest
-    if interrupted:
+    if attended.interrupted:
         status, message = "interrupted", "Stopped before it could write a checkpoint."
+    elif loss is not None:
+        status, message = loss.status, f"Process {loss.rank} of the run: {loss.message}"
     elif exit_code == -signal.SIGKILL:
         status = "out_of_memory"
         message = (
@@ -169,6 +201,8 @@ def _settle(
         status, message = "failed", f"The run's process ended with exit code {exit_code}."
     if not directory.recipe.exists():
         write_atomically(directory.recipe, dump(recipe))
+    if loss is not None:
+        write_atomically(directory.error, f"{message}\n")
     manifest = manifest.model_copy(update={"status": status, "message": message})
     directory.write_manifest(manifest)
     return manifest

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -13,10 +14,12 @@ from torch import Tensor
 from tunelab.data import ChoiceExample, Example
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.recipe import Training
-from tunelab.tokentree.packing import one_by_one, pack
+from tunelab.tokentree.packing import one_by_one
 from tunelab.tokentree.reading import target_log_probs
+from tunelab.tokentree.tree import TokenTree
 from tunelab.training.cpu_kernels import cpu_kernels
-from tunelab.training.objective import Together
+from tunelab.training.dealing import deal, deal_rows
+from tunelab.training.objective import LossSum, Together
 from tunelab.tuning import TunedModel
 
 
@@ -51,21 +54,31 @@ class AnswerObjective:
         """The chosen examples."""
         return AnswerBatch(self, [self._encoded[example] for example in chosen])
 
-    def loss_sums(self, encoded: Sequence[EncodedExample]) -> Iterator[Tensor]:
-        """The sum of the negative log-likelihoods of the targets of each pass.
+    def passes(self, encoded: Sequence[EncodedExample], processes: int) -> list[list[LossSum]]:
+        """The rows of each process."""
+        if self.share:
+            budget = self._settings.tokens_per_pass
+            dealt = deal_rows(encoded, processes, tokens_per_pass=budget)
+        else:
+            rows = one_by_one(encoded)
+            dealt = [
+                [rows[index] for index in indices]
+                for indices in deal([len(row.tree) for row in rows], processes)
+            ]
+        return [[partial(self._loss_sum, row.tree) for row in rows] for rows in dealt]
+
+    def _loss_sum(self, tree: TokenTree) -> Tensor:
+        """The sum of the negative log-likelihoods of the targets of a row.
 
         A token that is a target of several examples counts once for each.
         """
-        budget = self._settings.tokens_per_pass
-        rows = pack(encoded, tokens_per_pass=budget) if self.share else one_by_one(encoded)
         model = self._tuned.checkpoint
-        for packed in rows:
-            # layers that are computed a second time would not meet the quick kernels again
-            kernels = nullcontext() if model.is_gradient_checkpointing else cpu_kernels()
-            with self._accelerator.autocast(), kernels:
-                log_probs = target_log_probs(model, packed.tree, virtual=self._tuned.virtual())
-            weights = packed.tree.weights[packed.tree.weights > 0]
-            yield -(log_probs * torch.from_numpy(weights).to(log_probs)).sum()
+        # layers that are computed a second time would not meet the quick kernels again
+        kernels = nullcontext() if model.is_gradient_checkpointing else cpu_kernels()
+        with self._accelerator.autocast(), kernels:
+            log_probs = target_log_probs(model, tree, virtual=self._tuned.virtual())
+        weights = tree.weights[tree.weights > 0]
+        return -(log_probs * torch.from_numpy(weights).to(log_probs)).sum()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,6 @@ class AnswerBatch:
         """Tokens of the answers."""
         return sum(sum(example.targets) for example in self.encoded)
 
-    def losses(self) -> Iterator[Tensor]:
-        """One sum per forward pass."""
-        return self.objective.loss_sums(self.encoded)
+    def passes(self, processes: int) -> list[list[LossSum]]:
+        """The rows of each process."""
+        return self.objective.passes(self.encoded, processes)

@@ -9,6 +9,10 @@ random state, the steps so far, and how far the run has come. It is flushed to t
 mark is. A checkpoint without its mark, with another checksum, or of other data or another model
 does not exist. The one before the newest is kept as well: if the newest turns out to be damaged,
 the run goes on from there. States are read with `weights_only=True`: data, never code.
+
+Of a run in several processes the first one writes and reads, and tells the others. What a
+checkpoint holds is whole, so that a run goes on with any number of processes, sharded or not; with
+another number the random state, which dropout draws from, is not that of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -27,9 +32,11 @@ import torch
 
 from tunelab.records import RunDirectory, Step, file_digest, write_atomically
 from tunelab.records.files import storage_errors, sync_directory
+from tunelab.training.devices import Devices
 from tunelab.tuning import TrainingWatch, TunedModel
+from tunelab.tuning.sharded import cut_like, fill, whole
 
-VERSION = 2
+VERSION = 3
 """Of the state's content; a state of another version is not read."""
 _KEPT = 2
 
@@ -60,6 +67,7 @@ class Checkpoints:
         optimizer: likewise.
         watch: likewise.
         origin: names the data and the weights that the training began with.
+        devices: the processes of the run; all call the methods together.
         say: told in one line where the run goes on from, and what was passed over.
     """
 
@@ -71,8 +79,10 @@ class Checkpoints:
         watch: TrainingWatch,
         *,
         origin: str,
+        devices: Devices,
         say: Callable[[str], None],
     ) -> None:
+        self._devices = devices
         self._place = directory.checkpoints
         self._tuned = tuned
         self._trained = tuned.trained_parameters()
@@ -87,22 +97,21 @@ class Checkpoints:
         Raises:
             StorageError: the disk is full or not writable; the checkpoints before are kept.
         """
+        state = {
+            "version": VERSION,
+            "origin": self._origin,
+            "progress": asdict(progress),
+            "steps": [step.model_dump_json() for step in steps],
+            "parameters": self._weights(),
+            "optimizer": self._optimizer_state(),
+            "method": self._tuned.method_state(),
+            "watch": self._watch.seen(),
+            "random": self._devices.from_all(_random_state()),
+        }
+        if not self._devices.is_first:
+            return
         buffer = io.BytesIO()
-        torch.save(
-            {
-                "version": VERSION,
-                "origin": self._origin,
-                "progress": asdict(progress),
-                "steps": [step.model_dump_json() for step in steps],
-                "parameters": self._weights(),
-                "optimizer": self._optimizer.state_dict(),
-                "method": self._tuned.method_state(),
-                "watch": self._watch.seen(),
-                "random": torch.get_rng_state(),
-                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            },
-            buffer,
-        )
+        torch.save(state, buffer)
         content = buffer.getbuffer()
         folder = self._place / f"step-{progress.step:06d}"
         best = self._best(progress)
@@ -123,37 +132,50 @@ class Checkpoints:
         the rounding of some kernels, and a resumed run on a CPU shall equal an uninterrupted one
         bitwise.
         """
-        for folder in sorted(self._folders(), key=_step, reverse=True):
-            try:
-                state = self._read(folder)
-            except _UnusableError as reason:
-                self._say(f"checkpoint {folder.name} is passed over: {reason}")
-                continue
-            copy_into(self._trained, state["parameters"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._tuned.restore_method_state(state["method"])
-            self._watch.remember(state["watch"])
-            torch.set_rng_state(state["random"])
-            if torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(state["random_cuda"])
-            progress = Progress(**state["progress"])
-            self._say(f"goes on from step {progress.step}")
-            return progress, [Step.model_validate_json(line) for line in state["steps"]]
-        return Progress(), []
+        state = self._devices.from_first(self._newest() if self._devices.is_first else None)
+        if state is None:
+            return Progress(), []
+        copy_into(self._trained, state["parameters"])
+        self._restore_optimizer(state["optimizer"])
+        self._tuned.restore_method_state(state["method"])
+        self._watch.remember(state["watch"])
+        before, now = len(state["random"]), self._devices.size
+        if before == now:
+            _restore_random(state["random"][self._devices.rank])
+        else:
+            self._say(f"{now} processes go on from the work of {before}: dropout draws anew")
+        progress = Progress(**state["progress"])
+        self._say(f"goes on from step {progress.step}")
+        return progress, [Step.model_validate_json(line) for line in state["steps"]]
 
     def save_best(self, epoch: int) -> None:
         """Keep the trained weights of the best epoch so far, beside those of the best before."""
-        buffer = io.BytesIO()
-        torch.save({"parameters": self._weights(), "method": self._tuned.method_state()}, buffer)
-        write_atomically(self._best_of(epoch), buffer.getbuffer())
+        state = {"parameters": self._weights(), "method": self._tuned.method_state()}
+        if self._devices.is_first:
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            write_atomically(self._best_of(epoch), buffer.getbuffer())
 
     def load_best(self, progress: Progress) -> None:
         """Put the best epoch's weights back, where one was chosen."""
         best = self._best(progress)
-        if best is not None:
+        if best is None:
+            return
+        state: dict[str, Any] = {}
+        if self._devices.is_first:
             state = torch.load(best, weights_only=True, map_location="cpu")
-            copy_into(self._trained, state["parameters"])
-            self._tuned.restore_method_state(state["method"])
+        state = self._devices.from_first(state)
+        copy_into(self._trained, state["parameters"])
+        self._tuned.restore_method_state(state["method"])
+
+    def _newest(self) -> dict[str, Any] | None:
+        """The state of the newest checkpoint that is whole and of this run."""
+        for folder in sorted(self._folders(), key=_step, reverse=True):
+            try:
+                return self._read(folder)
+            except _UnusableError as reason:
+                self._say(f"checkpoint {folder.name} is passed over: {reason}")
+        return None
 
     def _read(self, folder: Path) -> dict[str, Any]:
         """A state that fits this run to the last tensor."""
@@ -206,7 +228,23 @@ class Checkpoints:
         return self._place / f"best-epoch-{epoch:04d}.pt"
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.detach() for name, tensor in self._trained.items()}
+        return {name: whole(tensor.detach()) for name, tensor in self._trained.items()}
+
+    def _optimizer_state(self) -> dict[str, Any]:
+        found = self._optimizer.state_dict()
+        found["state"] = {
+            number: {name: _map_tensor(value, whole) for name, value in moments.items()}
+            for number, moments in found["state"].items()
+        }
+        return found
+
+    def _restore_optimizer(self, found: dict[str, Any]) -> None:
+        held = [tensor for group in self._optimizer.param_groups for tensor in group["params"]]
+        for number, moments in found["state"].items():
+            for name, value in moments.items():
+                cut = partial(cut_like, model=held[number])
+                moments[name] = _map_tensor(value, cut)
+        self._optimizer.load_state_dict(found)
 
     def _folders(self) -> list[Path]:
         return [path for path in self._place.glob("step-*") if path.name[5:].isdigit()]
@@ -216,7 +254,22 @@ class Checkpoints:
 def copy_into(parameters: dict[str, torch.nn.Parameter], tensors: dict[str, torch.Tensor]) -> None:
     """Copy values by name into parameters that stay where they are."""
     for name, parameter in parameters.items():
-        parameter.copy_(tensors[name])
+        fill(parameter, tensors[name])
+
+
+def _map_tensor(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    return change(value) if isinstance(value, torch.Tensor) else value
+
+
+def _random_state() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _restore_random(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
 
 
 def _step(folder: Path) -> int:

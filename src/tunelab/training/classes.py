@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch.nn.functional as F
 from accelerate import Accelerator
@@ -14,7 +15,8 @@ from tunelab.prompts.passes import cut_passes, pad_pass
 from tunelab.prompts.windows import Window
 from tunelab.recipe import Training
 from tunelab.training.cpu_kernels import cpu_kernels
-from tunelab.training.objective import Together
+from tunelab.training.dealing import deal
+from tunelab.training.objective import LossSum, Together
 from tunelab.tuning import TunedModel
 
 
@@ -43,15 +45,28 @@ class ClassObjective:
         """The chosen examples."""
         return ClassBatch(self, [self._rows[example] for example in chosen])
 
-    def loss_sums(self, rows: Sequence[Window]) -> Iterator[Tensor]:
-        """The sum of the cross-entropies of each pass."""
-        for members in cut_passes(rows, tokens_per_pass=self._settings.tokens_per_pass):
-            laid = pad_pass(members, pad_id=self._pad_id, device=self._accelerator.device)
-            with self._accelerator.autocast(), cpu_kernels():
-                logits = self._tuned.class_logits(
-                    laid.input_ids, laid.attention_mask, laid.token_type_ids
+    def passes(self, rows: Sequence[Window], processes: int) -> list[list[LossSum]]:
+        """The passes of each process."""
+        budget = self._settings.tokens_per_pass
+        dealt = deal([len(window.input_ids) for window in rows], processes)
+        return [
+            [
+                partial(self._loss_sum, members)
+                for members in cut_passes(
+                    [rows[index] for index in sorted(indices)], tokens_per_pass=budget
                 )
-            yield F.cross_entropy(logits.float(), laid.targets[:, 0], reduction="sum")
+            ]
+            for indices in dealt
+        ]
+
+    def _loss_sum(self, rows: Sequence[Window]) -> Tensor:
+        """The sum of the cross-entropies of a pass."""
+        laid = pad_pass(rows, pad_id=self._pad_id, device=self._accelerator.device)
+        with self._accelerator.autocast(), cpu_kernels():
+            logits = self._tuned.class_logits(
+                laid.input_ids, laid.attention_mask, laid.token_type_ids
+            )
+        return F.cross_entropy(logits.float(), laid.targets[:, 0], reduction="sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,6 @@ class ClassBatch:
         """A class per example."""
         return len(self.rows)
 
-    def losses(self) -> Iterator[Tensor]:
-        """One sum per forward pass."""
-        return self.objective.loss_sums(self.rows)
+    def passes(self, processes: int) -> list[list[LossSum]]:
+        """The passes of each process."""
+        return self.objective.passes(self.rows, processes)

@@ -1,7 +1,8 @@
 """The training loop: one readable function for every method.
 
-An optimiser step sees `batch_size` examples, whatever passes they are cut into: the loss is the sum
-over the step's targets divided by their count, so cutting changes nothing but rounding.
+An optimiser step sees `batch_size` examples, whatever passes they are cut into and however many
+processes share these: the loss is the sum over the step's targets divided by their count, so
+cutting changes nothing but rounding. Every process runs this loop; the first one writes.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from accelerate import Accelerator
-
 from tunelab.errors import DivergedError, Interrupted
 from tunelab.recipe import Training
 from tunelab.records import RunDirectory, Step, append_line, write_atomically
 from tunelab.training.checkpoint import Checkpoints, Progress
+from tunelab.training.devices import Devices
 from tunelab.training.meters import MemoryMeter
-from tunelab.training.objective import Batch, Objective
+from tunelab.training.objective import Objective
 from tunelab.training.optimizers import make_optimizer
 from tunelab.training.schedule import epoch_order, rate_factor, step_examples, steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel
+from tunelab.tuning.sharded import whole
 
 DIVERGED_FACTOR = 100.0
 """A loss above this many times the first step's (or above this, if that was below 1) diverged."""
@@ -61,7 +62,7 @@ def train(
     objective: Objective,
     settings: Training,
     *,
-    accelerator: Accelerator,
+    devices: Devices,
     seed: int,
     directory: RunDirectory,
     origin: str,
@@ -76,6 +77,7 @@ def train(
 
     Args:
         objective: the training examples and their loss.
+        devices: the processes that train together; the model is prepared for them.
         origin: names the data and the weights the training begins with; a checkpoint of another
             origin is not gone on from.
 
@@ -90,7 +92,9 @@ def train(
     optimizer = make_optimizer(settings, groups)
     rates = [group["lr"] for group in optimizer.param_groups]
     watch.before(optimizer)
-    checkpoints = Checkpoints(directory, tuned, optimizer, watch, origin=origin, say=hooks.say)
+    checkpoints = Checkpoints(
+        directory, tuned, optimizer, watch, origin=origin, devices=devices, say=hooks.say
+    )
     progress, steps = checkpoints.restore()
     resumed = progress.step > 0
     # what was done behind the checkpoint is done again
@@ -105,7 +109,7 @@ def train(
         index = progress.step
         epoch, step_in_epoch = divmod(index, per_epoch)
         if hooks.validate is not None and settings.select == "best" and progress.validated < epoch:
-            _validate(progress, hooks.validate, checkpoints)
+            _validate(progress, hooks.validate, checkpoints, devices)
             checkpoints.save(progress, steps)
             tuned.model.train()
         if index == total:
@@ -117,10 +121,10 @@ def train(
         chosen = step_examples(order, step_in_epoch, settings.batch_size)
         batch = objective.batch(chosen)
 
-        loss = _accumulate(batch, accelerator)
+        loss = devices.backward(batch.passes(devices.size), targets=batch.targets)
         tuned.after_backward()
         watch.after_backward()
-        norm = accelerator.clip_grad_norm_(list(trained.values()), settings.max_grad_norm)
+        norm = devices.accelerator.clip_grad_norm_(list(trained.values()), settings.max_grad_norm)
         assert norm is not None  # it is, with DeepSpeed alone
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * rate_factor(index, total, settings)
@@ -139,7 +143,7 @@ def train(
                 target_tokens=batch.targets,
                 loss=loss,
                 learning_rate=settings.learning_rate * rate_factor(index, total, settings),
-                grad_norm=float(norm),
+                grad_norm=float(whole(norm)),
                 seconds=time.perf_counter() - began,
                 peak_memory_bytes=memory.peak_bytes(),
             )
@@ -149,7 +153,7 @@ def train(
         _refuse_divergence(steps)
 
         at_epoch_end = step_in_epoch + 1 == per_epoch
-        stopping = hooks.stop()
+        stopping = devices.any(hooks.stop())
         if at_epoch_end or stopping or progress.step % settings.checkpoint_steps == 0:
             checkpoints.save(progress, steps)
         if stopping:
@@ -163,16 +167,6 @@ def train(
     return Outcome(steps, progress.best_epoch, progress.seconds_validation, resumed)
 
 
-def _accumulate(batch: Batch, accelerator: Accelerator) -> float:
-    """Gradients of the mean loss over a batch's targets, pass by pass; returns the loss."""
-    total = 0.0
-    for loss_sum in batch.losses():
-        loss = loss_sum / batch.targets
-        accelerator.backward(loss)
-        total += loss.item()
-    return total
-
-
 def _refuse_divergence(steps: Sequence[Step]) -> None:
     first, last = steps[0].loss, steps[-1]
     bound = DIVERGED_FACTOR * max(first, 1.0) if math.isfinite(first) else 0.0
@@ -184,10 +178,15 @@ def _refuse_divergence(steps: Sequence[Step]) -> None:
         )
 
 
-def _validate(progress: Progress, validate: Callable[[], float], checkpoints: Checkpoints) -> None:
+def _validate(
+    progress: Progress,
+    validate: Callable[[], float],
+    checkpoints: Checkpoints,
+    devices: Devices,
+) -> None:
     """Validate the epoch that just ended, and keep its weights if it is the best so far."""
     began = time.perf_counter()
-    score = validate()
+    score = devices.judged(validate)
     progress.seconds_validation += time.perf_counter() - began
     progress.validated += 1
     if progress.best_score is None or score > progress.best_score:

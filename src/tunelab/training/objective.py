@@ -1,16 +1,19 @@
 """What the training loop minimises, whatever family of models it trains.
 
-An objective holds the encoded training examples. A step's batch is cut into forward passes; each
-yields the sum of the losses at its targets, and the loop divides by the count of the whole batch,
-so that cutting changes nothing but rounding.
+An objective holds the encoded training examples. A step's batch is cut into forward passes, and
+these are dealt to the processes of the run; each yields the sum of the losses at its targets, and
+the loop divides by the count of the whole batch, so that cutting changes nothing but rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from torch import Tensor
+
+LossSum = Callable[[], Tensor]
+"""A forward pass, done when it is called: the sum of the losses at its targets."""
 
 Together = int | Literal["all"]
 """How many questions of a paragraph follow one another in the order of an epoch."""
@@ -29,8 +32,8 @@ class Batch(Protocol):
         """Positions that the loss is taken at."""
         ...
 
-    def losses(self) -> Iterator[Tensor]:
-        """The sum of the losses at the targets of each forward pass, computed when asked for."""
+    def passes(self, processes: int) -> list[list[LossSum]]:
+        """The forward passes of each of so many processes, the largest first."""
         ...
 
 

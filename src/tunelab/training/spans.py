@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, groupby
 
 import torch.nn.functional as F
@@ -16,7 +17,8 @@ from tunelab.prompts.passes import cut_passes, pad_pass
 from tunelab.prompts.windows import Window
 from tunelab.recipe import Training
 from tunelab.training.cpu_kernels import cpu_kernels
-from tunelab.training.objective import Together
+from tunelab.training.dealing import deal
+from tunelab.training.objective import LossSum, Together
 from tunelab.tuning import TunedModel
 
 
@@ -46,13 +48,26 @@ class SpanObjective:
         windows = list(chain.from_iterable(self._windows[example] for example in chosen))
         return SpanBatch(self, windows)
 
-    def loss_sums(self, windows: Sequence[Window]) -> Iterator[Tensor]:
-        """The sum of the cross-entropies of each pass."""
-        for members in cut_passes(windows, tokens_per_pass=self._settings.tokens_per_pass):
-            rows = pad_pass(members, pad_id=self._pad_id, device=self._accelerator.device)
-            with self._accelerator.autocast(), cpu_kernels():
-                logits = span_logits(self._tuned, rows)
-            yield F.cross_entropy(logits, rows.targets, reduction="sum")
+    def passes(self, windows: Sequence[Window], processes: int) -> list[list[LossSum]]:
+        """The passes of each process."""
+        budget = self._settings.tokens_per_pass
+        dealt = deal([len(window.input_ids) for window in windows], processes)
+        return [
+            [
+                partial(self._loss_sum, members)
+                for members in cut_passes(
+                    [windows[index] for index in sorted(indices)], tokens_per_pass=budget
+                )
+            ]
+            for indices in dealt
+        ]
+
+    def _loss_sum(self, windows: Sequence[Window]) -> Tensor:
+        """The sum of the cross-entropies of a pass."""
+        rows = pad_pass(windows, pad_id=self._pad_id, device=self._accelerator.device)
+        with self._accelerator.autocast(), cpu_kernels():
+            logits = span_logits(self._tuned, rows)
+        return F.cross_entropy(logits, rows.targets, reduction="sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +87,6 @@ class SpanBatch:
         """A start and an end per window."""
         return 2 * len(self.windows)
 
-    def losses(self) -> Iterator[Tensor]:
-        """One sum per forward pass."""
-        return self.objective.loss_sums(self.windows)
+    def passes(self, processes: int) -> list[list[LossSum]]:
+        """The passes of each process."""
+        return self.objective.passes(self.windows, processes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,27 @@ rounded to int8 before the base is unpacked to be merged with."""
 Logits = Callable[[TunedModel], Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the trained model says, before it is compared with anything."""
+
+    logits: Tensor
+    acts: list[Proof]
+    """That the adapter has an effect, where there is one."""
+
+
+def listen(tuned: TunedModel, logits: Logits) -> Said:
+    """Ask the trained model; where it is sharded, all processes do this together."""
+    return Said(logits(tuned), [_acts(tuned, logits)] if tuned.stored == "adapter" else [])
+
+
 def reload_proofs(
-    tuned: TunedModel, folder: Path, fresh_base: Callable[[], PreTrainedModel], logits: Logits
+    tuned: TunedModel,
+    folder: Path,
+    fresh_base: Callable[[], PreTrainedModel],
+    logits: Logits,
+    *,
+    said: Said | None = None,
 ) -> list[Proof]:
     """Compare the trained model with what a user will load.
 
@@ -41,9 +61,10 @@ def reload_proofs(
         fresh_base: loads the checkpoint as it was before tuning, on the same device.
         logits: logits of a model on a given batch, in evaluation mode and without autocast, so
             that differences are those of the weights.
+        said: what the trained model says, where it was asked before.
     """
-    trained = logits(tuned)
-    acts = [_acts(tuned, logits)] if tuned.stored == "adapter" else []
+    said = said or listen(tuned, logits)
+    trained, acts = said.logits, said.acts
     try:
         loaded = load_tuned(fresh_base(), folder, tuned.tuning)
     except RecordError as error:

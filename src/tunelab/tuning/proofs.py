@@ -22,6 +22,7 @@ from tunelab.errors import ProofError
 from tunelab.models.quantise_held import Held, measure
 from tunelab.records import Proof
 from tunelab.tuning.model import TunedModel
+from tunelab.tuning.sharded import whole
 
 WATCHED_STEPS = 5
 FEWEST_STEPS = 2
@@ -84,7 +85,7 @@ class TrainingWatch:
             gradient = self._expected[name].grad
             if gradient is not None:
                 self._absent.pop(name, None)
-                if bool(gradient.any()):
+                if bool(whole(gradient).any()):
                     del self._lacking[name]
 
     def after_step(self) -> None:
@@ -263,11 +264,13 @@ def count(tensors: Iterable[Tensor]) -> int:
 def checksum(tensor: Tensor, *, sample: int | None = None) -> int:
     """Sum of the bit patterns, wrapping: a change of any looked-at element shows.
 
+    Of a sharded tensor all processes ask together, and get the same.
+
     Args:
         tensor: any dtype.
         sample: how many elements to look at, evenly spread; None for all.
     """
-    values = tensor.detach().reshape(-1)
+    values = whole(tensor).detach().reshape(-1)
     if sample is not None and values.numel() > sample:
         values = values[:: values.numel() // sample]
     bits = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[values.dtype.itemsize]
