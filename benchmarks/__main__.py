@@ -18,6 +18,7 @@ from benchmarks import (
     app,
     command_line,
     decoder_training,
+    devices,
     encoder_training,
     generation,
     lm_eval_speed,
@@ -47,6 +48,16 @@ def commands(asked: Asked) -> tuple[str, bool]:
 def large_study(_asked: Asked) -> tuple[str, bool]:
     """Time and memory of a report."""
     return reports.table(runs=40, items=11_873), True
+
+
+def thousand_runs(_asked: Asked) -> tuple[str, bool]:
+    """The same of a study that many machines made."""
+    return reports.table(runs=1000, items=10_000, seeds=20), True
+
+
+def several_devices(_asked: Asked) -> tuple[str, bool]:
+    """Two processes against one, and what Ray adds to a run."""
+    return devices.table()
 
 
 def encoders(asked: Asked) -> tuple[str, bool]:
@@ -132,6 +143,8 @@ def runs(_asked: Asked) -> tuple[str, bool]:
 PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "commands": commands,
     "reports": large_study,
+    "thousand-runs": thousand_runs,
+    "devices": several_devices,
     "encoders": encoders,
     "decoders": decoders,
     "generation": answers,

@@ -1,10 +1,12 @@
 """Seconds and memory of `tunelab report` on a large study, from files to the last line.
 
-    python -m benchmarks.reports [--runs 40] [--items 11873]
+    python -m benchmarks.reports [--runs 40] [--seeds 4] [--items 11873]
+    python -m benchmarks.reports --runs 1000 --seeds 20 --items 10000
 
-The study is made up from a seed: as many methods as there are seeds fourfold, items in paragraphs
-and articles of the sizes of SQuAD 2.0 dev, answers that are right, partly right or wrong as those
-of a middling model are, and 20 candidates for each, as encoders store them.
+The study is made up from a seed: items in paragraphs and articles of the sizes of SQuAD 2.0 dev,
+answers that are right, partly right or wrong as those of a middling model are, and 20 candidates
+for each, as encoders store them. Of a study of more than 40 runs the first 40 are made up and the
+others are links to their predictions: a report reads every run's file, and the disk holds 40.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from tunelab.recipe import digest, dump, expand, labels, read_recipe
 from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Span, Step, append_line
 
 SEEDS = 4
+DISTINCT = 40
 ASKED_SECONDS, ASKED_GIB = 30, 2
 CANDIDATES = 20
 _GLANCE_SECONDS = 0.02
@@ -53,17 +56,17 @@ class Used:
     peak_bytes: int
 
 
-def write_study(out: Path, *, runs: int, items: int) -> None:
-    """Write the directory of a study with so many finished runs."""
+def write_study(out: Path, *, runs: int, items: int, seeds: int = SEEDS) -> None:
+    """Write the directory of a study with so many finished runs, `seeds` of each method."""
     rng = random.Random(0)
     questions = list(_questions(items, rng))
-    ranks = [2 ** (n % 8) + n // 8 for n in range(-(-runs // SEEDS))]
+    ranks = [2 ** (n % 8) + n // 8 for n in range(-(-runs // seeds))]
     recipe = {
         "name": "a large study",
         "task": {"version": "2.0", "test": "nowhere.json"},
         "grid": {
             "tuning": [{"kind": "lora", "rank": rank} for rank in ranks],
-            "seed": list(range(SEEDS)),
+            "seed": list(range(seeds)),
         },
     }
     out.mkdir(parents=True)
@@ -71,23 +74,34 @@ def write_study(out: Path, *, runs: int, items: int) -> None:
     asked = read_recipe(out / "recipe.yaml")
     (out / "recipe.yaml").write_text(dump(asked))
     resolved = expand(asked)
+    written: list[RunDirectory] = []
     for run, label in list(zip(resolved, labels(resolved), strict=True))[:runs]:
         place = RunDirectory(out / "runs" / f"{label}-seed{run.seed}-{digest(run)}")
         place.path.mkdir(parents=True)
         place.recipe.write_text(yaml.safe_dump(run.model_dump(mode="json")))
-        rows = [_answered(item, rng) for item in questions]
-        candidates = json.dumps([_candidate(rng) for _ in range(CANDIDATES)])
-        with place.predictions.open("w") as file:
-            file.writelines(
-                row.model_dump_json().replace('"n_best":[]', f'"n_best":{candidates}') + "\n"
-                for row in rows
-            )
-        place.write_scores(squad_scores(rows, version="2.0"))
+        if len(written) < DISTINCT:
+            _write_answers(place, questions, rng)
+        else:
+            like = written[len(written) % DISTINCT]
+            place.predictions.hardlink_to(like.predictions)
+            place.scores.hardlink_to(like.scores)
+        written.append(place)
         for number in range(1, 101):
             append_line(place.steps, _step(number))
         place.write_manifest(
             Manifest(label=label, digest=digest(run), status="ok", cost=_cost(rng), steps=100)
         )
+
+
+def _write_answers(place: RunDirectory, questions: Sequence[Item], rng: random.Random) -> None:
+    rows = [_answered(item, rng) for item in questions]
+    candidates = json.dumps([_candidate(rng) for _ in range(CANDIDATES)])
+    with place.predictions.open("w") as file:
+        file.writelines(
+            row.model_dump_json().replace('"n_best":[]', f'"n_best":{candidates}') + "\n"
+            for row in rows
+        )
+    place.write_scores(squad_scores(rows, version="2.0"))
 
 
 def measure(command: Sequence[str]) -> Used:
@@ -118,19 +132,20 @@ def _high_water(process: int) -> int:
     return 0  # it has just ended
 
 
-def table(runs: int, items: int) -> str:
-    """The figures in markdown."""
+def table(runs: int, items: int, seeds: int = SEEDS) -> str:
+    """The figures in markdown; the time that is asked for is that of 40 runs."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "study"
-        write_study(out, runs=runs, items=items)
+        write_study(out, runs=runs, items=items, seeds=seeds)
         used = measure([sys.executable, "-m", "tunelab", "report", str(out)])
         page = (out / "report.html").stat().st_size
-    label = f"tunelab report, {runs} runs of {items:,} items"
+    label = f"tunelab report, {runs:,} runs of {items:,} items"
+    asked = f"< {ASKED_SECONDS}" if runs <= DISTINCT else "-"
     return "\n".join(
         [
             "| command | s | CPU s | asked s | peak memory | asked | report.html |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-            f"| {label} | {used.seconds:.1f} | {used.cpu_seconds:.1f} | < {ASKED_SECONDS} | "
+            f"| {label} | {used.seconds:.1f} | {used.cpu_seconds:.1f} | {asked} | "
             f"{used.peak_bytes / 2**20:,.0f} MiB | < {ASKED_GIB} GiB | {page / 2**20:.1f} MiB |",
         ]
     )
@@ -206,9 +221,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reports")
     parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--items", type=int, default=11_873)
     asked = parser.parse_args()
-    print(table(asked.runs, asked.items))
+    print(table(asked.runs, asked.items, asked.seeds))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,13 @@ from typing import Annotated
 import typer
 
 
+class Executor(StrEnum):
+    """What does the runs."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Sharding(StrEnum):
     """How several processes hold a model."""
 
@@ -46,6 +53,15 @@ def run(
             "--sharding", help="ddp: each holds the model; fsdp: each holds a share of it."
         ),
     ] = Sharding.ddp,
+    executor: Annotated[
+        Executor, typer.Option("--executor", help="local: here. ray: on the nodes of a cluster.")
+    ] = Executor.local,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address", help="Of the Ray cluster, as auto or HOST:6379; else one is started here."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone.")] = False,
 ) -> None:
     """Train and score every variant of RECIPE; safe to interrupt and to repeat."""
@@ -60,9 +76,10 @@ def run(
         seconds = read_budget(until_separable, budget)
         until = None if seconds is None else UntilSeparable(asked, out, budget=seconds)
         from tunelab.runs.experiment import run_experiment  # heavy: after what is quickly refused
-        from tunelab.runs.together import together
+        from tunelab.runs.together import Asked, executor_of
 
-        with together(asked, processes=processes, sharding=sharding.value) as workers:
+        wanted = Asked(processes, sharding.value, executor.value, address)
+        with executor_of(asked, out, wanted, quiet=quiet) as workers:
             if workers is None:  # the first of the launcher's processes does the rest
                 return
             manifests = run_experiment(asked, out, quiet=quiet, until=until, workers=workers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -231,19 +231,35 @@ def _ablated(place: RunDirectory, recipe: Recipe, items: Items, name: Ablation) 
     return measured
 
 
-def _with_shared_items(runs: Sequence[Run]) -> list[Run]:
-    """The same runs; equal items are kept once, a study may have many runs on many items."""
-    kept: dict[Items | None, Items | None] = {}
-    return [replace(run, items=kept.setdefault(run.items, run.items)) for run in runs]
+def _with_shared_items(runs: Iterable[Run]) -> list[Run]:
+    """The same runs; equal items and answers are kept once, as soon as a run is read.
+
+    So memory grows with the runs by their scores alone, and not by texts: a study may have a
+    thousand runs on ten thousand items.
+    """
+    kept: dict[Items, Items] = {}
+    texts: dict[str, str] = {}
+    return [_lean(run, kept, texts) for run in runs]
 
 
-def _read_all(places: Sequence[RunDirectory]) -> list[Run]:
+def _lean(run: Run, kept: dict[Items, Items], texts: dict[str, str]) -> Run:
+    if run.items is None:
+        return run
+    items, literal = kept.setdefault(run.items, run.items), run.literal
+    if literal is not None and literal.ids == items.ids:
+        literal = replace(literal, ids=items.ids)
+    answers = tuple(texts.setdefault(answer, answer) for answer in run.answers)
+    return replace(run, items=items, literal=literal, answers=answers)
+
+
+def _read_all(places: Sequence[RunDirectory]) -> Iterator[Run]:
     """All runs, in their order; many of them with all cores, where processes start at once."""
     workers = min(os.cpu_count() or 1, len(places) // _RUNS_A_PROCESS)
     if workers < 2 or sys.platform != "linux":
-        return [_read_or_damaged(place) for place in places]
+        yield from map(_read_or_damaged, places)
+        return
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        return list(pool.map(_read_or_damaged, places))
+        yield from pool.map(_read_or_damaged, places)
 
 
 def _read_or_damaged(place: RunDirectory) -> Run:

@@ -24,7 +24,7 @@ from tunelab.runs.team import Loss
 _SECONDS_BETWEEN_REMINDERS = 1.0
 SECONDS_TO_NOTICE = 10.0
 """That another process is gone."""
-_SECONDS_TO_LEAVE = 3.0
+SECONDS_TO_LEAVE = 3.0
 """When the first process has ended: there is nothing more to do."""
 LESS_MEMORY = (
     "Lower training.tokens_per_pass or model.max_length, or use a method that trains less."
@@ -88,7 +88,7 @@ def _wait(
         _tell(members, received)
         loss = loss or _lost(members, elsewhere)
         if patience is None and (loss is not None or not first.is_alive()):
-            patience = SECONDS_TO_NOTICE if loss is not None else _SECONDS_TO_LEAVE
+            patience = SECONDS_TO_NOTICE if loss is not None else SECONDS_TO_LEAVE
             patience += time.monotonic()
         if patience is not None and time.monotonic() > patience:
             for process in alive:

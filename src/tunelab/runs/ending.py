@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 
-from tunelab.errors import DivergedError, Interrupted, TunelabError
-from tunelab.records import Status
+from tunelab.errors import DivergedError, Interrupted, RecordError, TunelabError
+from tunelab.recipe import Recipe, digest, dump
+from tunelab.records import Manifest, RunDirectory, Status, write_atomically
 from tunelab.runs.crew import LESS_MEMORY
 from tunelab.runs.memory import is_out_of_memory
 from tunelab.training.devices import LOST, is_lost
+
+
+def write_ending(
+    recipe: Recipe, label: str, directory: RunDirectory, status: Status, message: str
+) -> Manifest:
+    """The manifest of a run that could not write its end by itself.
+
+    Raises:
+        StorageError: not even this can be written.
+    """
+    manifest = Manifest(label=label, digest=digest(recipe), status="running")
+    with suppress(RecordError):  # it ended before it wrote one
+        manifest = directory.read_manifest()
+    manifest = manifest.model_copy(update={"status": status, "message": message})
+    if not directory.recipe.exists():
+        write_atomically(directory.recipe, dump(recipe))
+    write_atomically(directory.error, f"{message}\n")
+    directory.write_manifest(manifest)
+    return manifest
 
 
 def ending(error: Exception) -> tuple[Status, str, str]:

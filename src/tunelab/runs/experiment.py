@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,9 +27,10 @@ from tunelab.recipe import (
 )
 from tunelab.records import Manifest, RunDirectory, write_atomically
 from tunelab.runs.also import BASE, check_also, untuned
+from tunelab.runs.ending import write_ending
 from tunelab.runs.family import check_family
 from tunelab.runs.lock import hold
-from tunelab.runs.planned import Planned, plan_runs
+from tunelab.runs.planned import Executor, Planned, plan_runs
 from tunelab.runs.process import Workers
 from tunelab.runs.progress import Display
 from tunelab.runs.remote_checks import check_remote
@@ -57,11 +58,12 @@ def run_experiment(
     *,
     quiet: bool = False,
     until: UntilSeparable | None = None,
-    workers: Workers | None = None,
+    workers: Executor | None = None,
 ) -> list[Manifest]:
     """Do what is missing in `out`; returns the manifests of all runs, in the order they are done.
 
     A finished run is kept, and so is one that diverged: it would again. Any other is tried again.
+    `workers` do the runs: those of this machine, one after the other, unless others are given.
     `until` asks for more when all that the recipe asks for is done, or for no more before that.
 
     Raises:
@@ -74,22 +76,26 @@ def run_experiment(
     display = Display(recipe.name, quiet=quiet)
     workers = workers or Workers()
 
-    def do(item: Planned) -> Manifest:
-        finished = _finished(item.directory, display)
-        if finished is not None:
-            return finished
-        task = item.recipe.task
-        shared = Shared(load(task) if isinstance(task, SquadTask) else None, out / TOKENS)
-        return workers.run(item.recipe, item.label, item.directory, quiet=quiet, shared=shared)
+    def share(run: Recipe) -> Shared:
+        return Shared(load(run.task) if isinstance(run.task, SquadTask) else None, out / TOKENS)
+
+    def do(items: Sequence[Planned]) -> Iterator[Manifest]:
+        there = [_finished(item.directory, display) for item in items]
+        missing = [item for item, found in zip(items, there, strict=True) if found is None]
+        done = workers.run_all(missing, share=share, quiet=quiet)
+        for found in there:
+            yield found or next(done)
 
     with hold(out, patience=_SECONDS_FOR_A_PREDECESSOR):
         write_atomically(out / "recipe.yaml", dump(recipe))
         todo = list(zip(labels(runs), runs, strict=True))
         manifests: list[Manifest] = []
         bases = untuned(runs)
-        for item in plan_runs(bases, [task_name(each.task) for each in bases], out / BASE):
+        untrained = plan_runs(bases, [task_name(each.task) for each in bases], out / BASE)
+        done = do(untrained)
+        for item in untrained:
             display.say(f"untuned: {item.directory.path.name}")
-            manifests.append(do(item))
+            manifests.append(next(done))
         while todo:
             found = [search(run, out / SEARCH, do=do, say=display.say) for _, run in todo]
             settled = [
@@ -99,6 +105,11 @@ def run_experiment(
             planned = plan_runs(settled, [label for label, _ in todo], out)
             # all methods with one seed before the next seed: a study stopped early compares
             order = sorted(range(len(todo)), key=lambda index: settled[index].seed)
+            settled_runs = [planned[index] for index in order if _has_settings(found[index])]
+            for (_, run), item in zip(todo, planned, strict=True):
+                if item in settled_runs:
+                    _forget_the_row_without_settings(run, item, out)
+            done = do(settled_runs)
             for number, index in enumerate(order, start=1):
                 if manifests and until is not None and not until.has_time:
                     break  # but not before a first run, or there is nothing to report
@@ -107,8 +118,7 @@ def run_experiment(
                 if result is not None and result.settings is None:
                     manifest = _without_settings(item, result)
                 else:
-                    _forget_the_row_without_settings(todo[index][1], item, out)
-                    manifest = do(item)
+                    manifest = next(done)
                 manifests.append(_noted(item, manifest, result))
             todo = until.more() if until is not None else []
         if all(manifest.status == "ok" for manifest in manifests):
@@ -184,18 +194,14 @@ def _finished(directory: RunDirectory, display: Display) -> Manifest | None:
     return manifest
 
 
+def _has_settings(found: Found | None) -> bool:
+    return found is None or found.settings is not None
+
+
 def _without_settings(item: Planned, found: Found) -> Manifest:
     """The row of a method that the search found no settings for."""
-    manifest = Manifest(
-        label=item.label,
-        digest=digest(item.recipe),
-        status="failed",
-        message=f"No trial of the search succeeded; the last one: {found.why}",
-    )
-    write_atomically(item.directory.recipe, dump(item.recipe))
-    write_atomically(item.directory.error, f"{manifest.message}\n")
-    item.directory.write_manifest(manifest)
-    return manifest
+    told = f"No trial of the search succeeded; the last one: {found.why}"
+    return write_ending(item.recipe, item.label, item.directory, "failed", told)
 
 
 def _forget_the_row_without_settings(run: Recipe, item: Planned, out: Path) -> None:

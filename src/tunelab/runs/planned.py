@@ -1,13 +1,15 @@
-"""Where the runs of a grid lie: `runs/<label>-seed<seed>-<digest>/`."""
+"""The runs of a grid: where they lie, `runs/<label>-seed<seed>-<digest>/`, and what does them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tunelab.recipe import Recipe, digest
-from tunelab.records import RunDirectory
+from tunelab.records import Manifest, RunDirectory
+from tunelab.runs.sharing import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,14 @@ class Planned:
     recipe: Recipe
     label: str
     directory: RunDirectory
+
+
+class Executor(Protocol):
+    """Does runs, here or elsewhere."""
+
+    def run_all(self, items: Sequence[Planned], *, share: Share, quiet: bool) -> Iterator[Manifest]:
+        """Do the runs; their manifests in the order of `items`, however they ended."""
+        ...
 
 
 def plan_runs(runs: Sequence[Recipe], names: Sequence[str], out: Path) -> list[Planned]:

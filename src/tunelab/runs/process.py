@@ -15,17 +15,20 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import connection
 from pathlib import Path
 from typing import Literal
 
 from tunelab.errors import Interrupted, RecordError, StorageError
-from tunelab.recipe import Recipe, digest, dump
-from tunelab.records import Manifest, RunDirectory, write_atomically
+from tunelab.recipe import Recipe
+from tunelab.records import Manifest, RunDirectory, Status
 from tunelab.runs.crew import LESS_MEMORY, Attended, Member, attend
+from tunelab.runs.ending import write_ending
 from tunelab.runs.lock import hold
-from tunelab.runs.sharing import NOTHING_SHARED, Shared
+from tunelab.runs.planned import Planned
+from tunelab.runs.sharing import NOTHING_SHARED, Share, Shared
 from tunelab.runs.team import Follower, Job, Loss, Team, is_shared_work
 from tunelab.training.devices import LOST, Seat
 
@@ -92,6 +95,12 @@ class Workers:
                 hint="The same command goes on from there.",
             )
         return manifest
+
+    def run_all(self, items: Sequence[Planned], *, share: Share, quiet: bool) -> Iterator[Manifest]:
+        """Execute one run after the other, each when its manifest is asked for."""
+        for item in items:
+            shared = share(item.recipe)
+            yield self.run(item.recipe, item.label, item.directory, quiet=quiet, shared=shared)
 
     def follow(self, follower: Follower) -> None:
         """Take part in the runs that the first process of a launcher names, as long as it does.
@@ -181,12 +190,13 @@ def _settle(
     Raises:
         StorageError: not even that can be written.
     """
-    manifest = Manifest(label=label, digest=digest(recipe), status="running")
+    loss = attended.loss
     with suppress(RecordError):  # the run ended before it wrote one
         manifest = directory.read_manifest()
-    loss = attended.loss
-    if manifest.status != "running" and not (loss and manifest.message.startswith(LOST)):
-        return manifest
+        is_effect = loss is not None and manifest.message.startswith(LOST)
+        if manifest.status != "running" and not is_effect:
+            return manifest
+    status: Status = "failed"
     if attended.interrupted:
         status, message = "interrupted", "Stopped before it could write a checkpoint."
     elif loss is not None:
@@ -198,11 +208,5 @@ def _settle(
             + LESS_MEMORY
         )
     else:
-        status, message = "failed", f"The run's process ended with exit code {exit_code}."
-    if not directory.recipe.exists():
-        write_atomically(directory.recipe, dump(recipe))
-    if loss is not None:
-        write_atomically(directory.error, f"{message}\n")
-    manifest = manifest.model_copy(update={"status": status, "message": message})
-    directory.write_manifest(manifest)
-    return manifest
+        message = f"The run's process ended with exit code {exit_code}."
+    return write_ending(recipe, label, directory, status, message)

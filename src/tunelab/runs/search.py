@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from tunelab.recipe import Chosen, Recipe, candidates, is_searched, labels, rung
 from tunelab.records import Manifest, SearchCost
 from tunelab.runs.planned import Planned, plan_runs
 
-Do = Callable[[Planned], Manifest]
-"""Does a run if it is missing."""
+Do = Callable[[Sequence[Planned]], Iterator[Manifest]]
+"""Does runs, those that are missing; their manifests in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ def search(run: Recipe, out: Path, *, do: Do, say: Callable[[str], None]) -> Fou
         going = going[: rung.candidates]
         tried = [trial(run, settings, rung) for settings in going]
         scored: list[tuple[float, Chosen]] = []
-        for item, settings in zip(plan_runs(tried, labels(tried), out), going, strict=True):
-            manifest = do(item)
+        planned = plan_runs(tried, labels(tried), out)
+        for item, settings, manifest in zip(planned, going, do(planned), strict=True):
             done.append(item)
             if manifest.status == "ok":
                 score = _validation_score(item)

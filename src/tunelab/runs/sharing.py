@@ -6,10 +6,12 @@ lie in a folder. Base weights are shared by the system: files that were read onc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.data import Example, TaskData
+from tunelab.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,9 @@ class Shared:
     tokens: Path | None = None
     """Where tokenised examples lie, or are left for the next run."""
 
+
+Share = Callable[[Recipe], Shared]
+"""What a run is given."""
 
 NOTHING_SHARED = Shared()
 """For a run by itself."""

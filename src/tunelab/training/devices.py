@@ -17,6 +17,7 @@ Starting processes and noticing that one is gone is the business of `tunelab.run
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -102,7 +103,9 @@ class Devices:
             shard(whole, tuned, self.accelerator.device)
             self._whole = whole
         else:
-            self._whole = self.accelerator.prepare_model(whole)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # accelerate knows no newer option
+                self._whole = self.accelerator.prepare_model(whole)
         if not self.is_first:  # each draws a dropout of its own
             torch.manual_seed(torch.initial_seed() + self.rank)
 
