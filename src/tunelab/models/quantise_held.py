@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from tunelab.models.quantise import forget_quantiser
@@ -133,7 +134,13 @@ def parameter_count(model: nn.Module) -> int:
 
 
 def held_bytes(model: nn.Module) -> int:
-    """Bytes of all weights as they are held, which is what they take on disk."""
+    """Bytes of all weights as they are held, which is what they take on disk.
+
+    Of a sharded model those of all processes together.
+    """
+    if any(isinstance(tensor, DTensor) for tensor in model.parameters()):
+        held = (*model.parameters(), *model.buffers())
+        return sum(tensor.numel() * tensor.itemsize for tensor in held)
     storages: dict[int, int] = {}
     for module in model.modules():
         for tensor in _reachable(vars(module), set()):

@@ -13,9 +13,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
-from pathlib import Path
-from typing import assert_never
+from contextlib import suppress
 
 import torch
 from accelerate.utils import set_seed
@@ -31,14 +29,11 @@ from tunelab.data import (
     load_squad,
 )
 from tunelab.errors import Interrupted, ProofError, StorageError
-from tunelab.evaluation.ablations import ablated_scores
-from tunelab.evaluation.measure import task_name, task_scores
-from tunelab.evaluation.spans import apply_threshold
+from tunelab.evaluation.measure import task_scores
 from tunelab.recipe import AnyChoiceTask, NoTuning, Recipe, SquadTask, digest, dump
 from tunelab.records import Manifest, Proof, RunDirectory, Status, Step, write_atomically
-from tunelab.records.files import remove_leftovers, storage_errors, sync_tree
+from tunelab.records.files import remove_leftovers, storage_errors
 from tunelab.report.card import write_card
-from tunelab.runs.also import answer_also
 from tunelab.runs.answering import Answering
 from tunelab.runs.cost import Used, cost, cost_of_asking
 from tunelab.runs.decoding import DecoderFamily
@@ -49,16 +44,16 @@ from tunelab.runs.family import Trainable, load_choice_family, load_family
 from tunelab.runs.progress import Display
 from tunelab.runs.remote import RemoteFamily
 from tunelab.runs.remote_checks import estimated_price
+from tunelab.runs.scoring import score, score_also
 from tunelab.runs.sharing import NOTHING_SHARED, Shared
+from tunelab.runs.storing import store
 from tunelab.runs.tracking import Mirror
 from tunelab.runs.trained import Trained, find_trained
 from tunelab.training.devices import Devices, Seat, meet, refuse_difference
 from tunelab.training.loop import Hooks, Outcome, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
-from tunelab.training.sharding import put_together
-from tunelab.tuning import TrainingWatch, TunedModel, reload_proofs
-from tunelab.tuning.parity import listen
+from tunelab.tuning import TrainingWatch, TunedModel
 from tunelab.tuning.proofs import raise_unless_held
 
 
@@ -216,7 +211,7 @@ class _Run:
         devices: Devices,
     ) -> None:
         """All that is asked of the model when it is trained."""
-        self._evaluate(data, answering, scored)
+        self._score(data, answering, scored)
         if scored is not None:
             return
         self._also(family.tuned, family.tokenizer, devices)
@@ -266,7 +261,7 @@ class _Run:
         family = RemoteFamily(self.recipe, data.train, display=self.display, stop=self.stop)
         self.note(model=family.identity())
         answering = Answering(self.recipe, family)
-        self._evaluate(data, answering, None)
+        self._score(data, answering, None)
         spent = family.spending
         self.note(
             notes=(*self.manifest.notes, *family.notes, spent.sentence(api)),
@@ -326,37 +321,9 @@ class _Run:
             notes=(*self.manifest.notes, f"kept epoch {kept} of {recipe.training.epochs}"),
         )
         if devices.answers:
-            self._store(family, examples, watch, devices)
+            proofs = store(family, examples, watch, devices=devices, directory=self.directory)
+            self._prove(proofs)
         return outcome
-
-    def _store(
-        self,
-        family: Trainable[ItemT],
-        examples: Sequence[ItemT],
-        watch: TrainingWatch,
-        devices: Devices,
-    ) -> None:
-        """Save, and prove that what was saved says the same."""
-        tuned = family.tuned
-        proofs = [*family.proofs, *watch.proofs()]
-        probe = family.probe(examples)
-        said = devices.answered(lambda: listen(tuned, probe))
-        shares = put_together(tuned, keep=devices.is_first) if devices.is_sharded else nullcontext()
-        with shares:
-            if devices.is_first:
-                folder = self._save(family)
-                proofs += reload_proofs(tuned, folder, family.fresh_base, probe, said=said)
-                self._prove(proofs)
-
-    def _save(self, family: Trainable[ItemT]) -> Path:
-        """Write what was trained, so that it outlasts a loss of power."""
-        for stale in (self.directory.adapter, self.directory.model):
-            shutil.rmtree(stale, ignore_errors=True)  # half written when an earlier session ended
-        folder = family.tuned.save(self.directory.path)
-        with storage_errors(folder):
-            family.tokenizer.save_pretrained(folder)
-            sync_tree(folder)
-        return folder
 
     def _raise_if_stopped(self) -> None:
         if self.stop():
@@ -369,56 +336,24 @@ class _Run:
         self.note(proofs=tuple(proofs))
         raise_unless_held(proofs)
 
-    def _evaluate(
-        self, data: TaskData[Example], answering: Answering, scored: Trained | None
-    ) -> None:
-        """Predict and score what the recipe asks for, with a threshold from validation, or with
-        the one of the run whose weights are scored.
-        """
-        recipe = self.recipe
-        held_out = (
-            answering.answer(data.validation, "validation")
-            if recipe.evaluation.split == "validation"
-            or (answering.chooses_threshold and scored is None)
-            else []
-        )
-        threshold = scored.threshold if scored else answering.threshold(held_out)
-        match recipe.evaluation.split:
-            case "test":
-                asked, predictions = data.test, answering.answer(data.test, "test")
-            case "validation":
-                asked, predictions = data.validation, held_out
-            case _:
-                assert_never(recipe.evaluation.split)
-        predictions = apply_threshold(predictions, threshold)
-        self.directory.write_predictions(predictions)
-        scores = task_scores(recipe.task, predictions)
-        for ablation in recipe.evaluation.ablations if scored is None else ():
-            ablated = apply_threshold(answering.answer_ablated(asked, ablation), threshold)
-            self.directory.write_predictions(ablated, ablation=ablation)
-            scores |= ablated_scores(recipe.task, ablation, ablated)
-        self.directory.write_scores(scores)
-        self.mirror.scores(scores)
-        self.note(no_answer_threshold=threshold)
-
     def _also(
         self, tuned: TunedModel, tokenizer: PreTrainedTokenizerBase, devices: Devices
     ) -> None:
-        """What else the tuned model is scored on, to see what it forgot."""
-        scores = self.directory.read_scores()
-        for task in self.recipe.also_evaluate:
-            found = answer_also(
-                task,
-                tuned,
-                tokenizer,
-                self.recipe,
-                accelerator=devices.accelerator,
-                display=self.answering_display,
-            )
-            self.directory.write_predictions(found.predictions, ablation=task_name(task))
-            scores |= task_scores(task, found.predictions)
-            self.note(notes=(*self.manifest.notes, *found.notes))
-        self.directory.write_scores(scores)
+        notes = score_also(
+            self.recipe,
+            tuned,
+            tokenizer,
+            accelerator=devices.accelerator,
+            directory=self.directory,
+            display=self.answering_display,
+        )
+        self.note(notes=(*self.manifest.notes, *notes))
+
+    def _score(self, data: TaskData[Example], answering: Answering, scored: Trained | None) -> None:
+        directory = self.directory
+        threshold = score(self.recipe, data, answering, scored=scored, directory=directory)
+        self.mirror.scores(directory.read_scores())
+        self.note(no_answer_threshold=threshold)
 
     def _costed(
         self, tuned: TunedModel, trained: Outcome | None, evaluation: float, *, answered: int

@@ -33,7 +33,7 @@ from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from tunelab.errors import DataError, TunelabError
 from tunelab.training.objective import LossSum
-from tunelab.training.sharding import Whole, shard
+from tunelab.training.sharding import Whole, reshard, shard
 from tunelab.tuning import TunedModel
 
 Sharding = Literal["ddp", "fsdp"]
@@ -151,7 +151,9 @@ class Devices:
         """What is computed with the model when nothing is learnt from it."""
         if self.is_sharded:
             with torch.no_grad():
-                return self.inside(compute)
+                found = self.inside(compute)
+            reshard(self._whole)
+            return found
         if self._local_size == 1:
             return compute()
         with self._all_cores():

@@ -84,12 +84,16 @@ def shard(root: Whole, tuned: TunedModel, device: torch.device) -> None:
         fully_shard(layer, mesh=mesh)
     fully_shard(root, mesh=mesh)
     root(lambda: None)
-    for (
-        part
-    ) in root.modules():  # whole tensors are made now: not while answering, without gradients
+    for part in root.modules():  # makes whole tensors that gradients may be taken of later
         if isinstance(part, FSDPModule):
             part.unshard()
             part.reshard()
+
+
+def reshard(root: nn.Module | None) -> None:
+    """Let go of what a computation without gradients left whole."""
+    if isinstance(root, FSDPModule):
+        root.reshard()
 
 
 @contextmanager
