@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ from tests.command import ONE_THREAD
 from tunelab.errors import Interrupted
 from tunelab.recipe import Recipe, read_recipe
 from tunelab.records import Manifest, RunDirectory, find_runs
-from tunelab.runs import execute  # noqa: F401 - imported once, then forked
 from tunelab.runs.experiment import run_experiment
 from tunelab.runs.process import Workers
 from tunelab.runs.team import LocalTeam
 from tunelab.training.devices import Sharding
 
+import_module("tunelab.runs.execute")  # once, before runs are forked
 pytestmark = pytest.mark.slow
 
 

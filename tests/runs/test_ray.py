@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ from tunelab.runs import ray_task
 from tunelab.runs.experiment import run_experiment
 from tunelab.runs.marks import Mark, marked, sees
 from tunelab.runs.parcels import pack, unpack
+from tunelab.runs.process import Workers
 from tunelab.runs.ray_task import Order, do
 from tunelab.runs.sharing import Shared
+
+import_module("tunelab.runs.execute")  # once, before runs are forked
 
 
 def test_a_parcel_arrives_whole_and_replaces_what_was_there(tmp_path: Path) -> None:
@@ -146,7 +150,8 @@ def test_a_node_that_is_killed_in_the_middle_costs_nothing(
     from tunelab.runs.ray_cluster import ray_cluster
 
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
-    recipe, out = read_recipe(path), tmp_path / "out"
+    recipe, out, alone = read_recipe(path), tmp_path / "out", tmp_path / "alone"
+    run_experiment(recipe, alone, quiet=True, workers=Workers("fork"))  # before threads are there
     killed: list[set[str]] = []
 
     def kill_one() -> None:
@@ -165,8 +170,6 @@ def test_a_node_that_is_killed_in_the_middle_costs_nothing(
     assert len(killed[0]) == 2, "both nodes were at work"
     assert [manifest.status for manifest in done] == ["ok"] * 4
     assert len(find_runs(out)) == 4
-    alone = tmp_path / "alone"
-    run_experiment(recipe, alone, quiet=True)
     assert differences(alone, out) == []
     report = write_report(out, {})
     assert [row.status for row in report.rows] == ["2 of 2", "2 of 2"]

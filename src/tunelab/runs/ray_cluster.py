@@ -187,7 +187,11 @@ def ray_cluster(address: str | None, out: Path, *, say: Callable[[str], None]) -
         yield cluster
 
 
-@ray.remote(max_retries=RETRIES, retry_exceptions=[Interrupted], scheduling_strategy="SPREAD")
+@ray.remote(
+    max_retries=RETRIES,
+    retry_exceptions=[Interrupted],  # pyright: ignore[reportArgumentType] - a list will do
+    scheduling_strategy="SPREAD",
+)
 def _task(order: Order, data: TaskData[Example] | None, luggage: list[Any], notes: Any) -> Done:
     notes.begin.remote(order.directory.name, _name_of_node())
     return do(order, data, lambda: ray.get(luggage))

@@ -34,7 +34,7 @@ class Order:
     label: str
     directory: Path
     """Of the run, where the study lies."""
-    tokens: Path
+    tokens: Path | None
     """Of the study, where it is seen."""
     mark: Mark
     """In the study's directory."""
