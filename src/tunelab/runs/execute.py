@@ -49,7 +49,7 @@ from tunelab.runs.sharing import NOTHING_SHARED, Shared
 from tunelab.runs.storing import store
 from tunelab.runs.tracking import Mirror
 from tunelab.runs.trained import Trained, find_trained
-from tunelab.training.devices import Devices, Seat, meet, refuse_difference
+from tunelab.training.devices import Devices, Seat, meet, refuse_difference, take_device
 from tunelab.training.loop import Hooks, Outcome, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
 from tunelab.training.schedule import steps_per_epoch
@@ -72,6 +72,7 @@ def execute(
     What can go wrong in a run is not raised: it becomes the status of its manifest, with a
     message, so that the other runs of a grid go on and the table shows it.
     """
+    take_device(seat)
     run = _Run(recipe, label, directory, quiet=quiet, stop=stop, shared=shared, seat=seat)
     try:
         run.do()

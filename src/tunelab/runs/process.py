@@ -161,9 +161,8 @@ def _child(
     directory = RunDirectory(path)
     with suppress(StorageError), hold(path, patience=_SECONDS_FOR_A_PREDECESSOR):
         execute(recipe, label, directory, quiet=quiet, stop=stop.is_set, shared=shared, seat=seat)
-    if seat is not None and seat.rank > 0:
-        status = directory.read_manifest().status
-        sys.exit(status not in ("ok", "interrupted"))
+    if seat is not None and seat.rank > 0:  # nobody reads its manifest if all is well
+        sys.exit(directory.read_manifest().status not in ("ok", "interrupted"))
 
 
 def _keep_freed_memory() -> None:

@@ -210,8 +210,14 @@ class Devices:
             torch.set_num_threads(threads)
 
 
+def take_device(seat: Seat | None) -> None:
+    """The one that belongs to a seat; before anything is put on another."""
+    if seat is not None and torch.cuda.is_available():
+        torch.cuda.set_device(seat.local_rank)
+
+
 def meet(seat: Seat | None, *, mixed_precision: Literal["no", "bf16"]) -> Devices:
-    """Join the other processes of the run, and take a device; alone without a seat."""
+    """Join the other processes of the run; alone without a seat."""
     if seat is None:
         return Devices(Accelerator(mixed_precision=mixed_precision))
     cuda = torch.cuda.is_available()
@@ -222,8 +228,6 @@ def meet(seat: Seat | None, *, mixed_precision: Literal["no", "bf16"]) -> Device
     os.environ.update({name: str(number) for name, number in places.items()})  # for accelerate
     torch.set_num_threads(threads)
     store = TCPStore(seat.host, seat.port, is_master=False, timeout=FOREVER)
-    if cuda:
-        torch.cuda.set_device(seat.local_rank)
     group.init_process_group(
         "cpu:gloo,cuda:nccl" if cuda else "gloo",
         store=PrefixStore(seat.key, store),
