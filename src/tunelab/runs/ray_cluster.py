@@ -54,6 +54,7 @@ class Cluster:
         notes = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Notes)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self._notes: Any = notes.options(scheduling_strategy=here).remote()
+        _refuse_strangers(self._notes)
         self._data: dict[str, Any] = {}
         self._going: dict[Any, Planned] = {}
         self._all_see: bool | None = None
@@ -145,7 +146,8 @@ class Cluster:
     def _look(self, board: Board) -> Iterator[tuple[Planned, Manifest]]:
         """What has ended since the last look."""
         ready, _ = ray.wait(list(self._going), timeout=_SECONDS_BETWEEN_LOOKS)
-        board.begun(ray.get(self._notes.nodes.remote()))
+        with suppress(ray.exceptions.RayError):  # it is for show alone
+            board.begun(ray.get(self._notes.nodes.remote()))
         for task in ready:
             item = self._going.pop(task)
             manifest, node = _collect(task, item)
@@ -205,6 +207,18 @@ def _probe(mark: Mark) -> tuple[str, bool]:
 def _name_of_node() -> str:
     """Its machine's name, and what tells it from other nodes there."""
     return f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:6]}"
+
+
+def _refuse_strangers(notes: Any) -> None:
+    """The nodes must have tunelab."""
+    try:
+        ray.get(notes.nodes.remote())
+    except ray.exceptions.RayActorError as error:
+        raise UsageError(
+            f"The Ray cluster cannot import tunelab {__version__}: "
+            f"{str(error).strip().splitlines()[-1]}",
+            hint="Install the same version, with the extra `ray`, on all nodes.",
+        ) from error
 
 
 def _answer(probe: Any) -> tuple[str, bool]:
