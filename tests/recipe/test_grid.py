@@ -114,8 +114,9 @@ def test_a_label_of_its_own_stands_in_for_the_tuning() -> None:
     assert digest(recipe(label="a")) == digest(recipe(label="b"))
     axes = expand(recipe(label="a", tuning={"kind": "none"}, grid={"tuning.shots": [0, 3]}))
     assert labels(axes) == ["a,shots=0", "a,shots=3"]
-    with pytest.raises(RecipeError, match="'label' is 'a/b'"):
-        recipe(label="a/b")
+    for wrong in ("a/b", "a, b", "a@b", ""):
+        with pytest.raises(RecipeError, match=f"'label' is '{wrong}'"):
+            recipe(label=wrong)
 
 
 def test_labels_name_the_variants_of_lora() -> None:

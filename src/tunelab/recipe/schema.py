@@ -282,7 +282,7 @@ class Recipe(Settings):
 
     name: str = Field(default="experiment", min_length=1)
     """Title of the tables."""
-    label: str | None = Field(default=None, pattern=r"^[^/@|\n]{1,60}$")
+    label: str | None = Field(default=None, pattern=r"^[^,/@|\n]{1,60}$")
     """Names a row of the tables, in a case of the grid; not given: made from what differs."""
     task: Task = SquadTask()
     """What is learnt and tested: a table with its `kind`."""
