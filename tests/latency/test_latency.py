@@ -106,6 +106,14 @@ def test_the_command(small_decoder: Path, tmp_path: Path) -> None:
     assert "| model | precision | batch | time to first token |" in page.read_text()
 
 
+@pytest.mark.slow
+def test_a_row_without_figures_fails_the_command(tmp_path: Path) -> None:
+    done = tunelab("latency", tmp_path / "nothing", "--json", "--quiet")
+    assert done.returncode == 1
+    [entry] = json.loads(done.stdout)
+    assert "no checkpoint" in entry["failed"]
+
+
 def test_wrong_usage_is_told() -> None:
     for arguments, told in (
         ((), "nothing to measure"),

@@ -62,7 +62,7 @@ def latency(
 ) -> None:
     """Measure the time to the first token, tokens per second and time per question."""
     from tunelab.errors import UsageError
-    from tunelab.latency.case import Load
+    from tunelab.latency.case import Failed, Load
     from tunelab.latency.comparing import compare
     from tunelab.latency.table import document, markdown, rows
     from tunelab.records import write_atomically
@@ -87,6 +87,8 @@ def latency(
         typer.echo(json.dumps(document(cases, found), indent=2))
     else:
         typer.echo(table)
+    if any(isinstance(result, Failed) for result in found):
+        raise typer.Exit(1)
 
 
 def _cases(
