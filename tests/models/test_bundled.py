@@ -12,6 +12,8 @@ from tunelab.models import checkpoint
 from tunelab.models.checkpoint import BUNDLED, resolve_checkpoint
 
 TINY = Path(checkpoint.__file__).parent / "bundled" / "tiny"
+
+
 def test_missing_weights_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = dataclasses.replace(BUNDLED["tiny"], folder="models/bundled/none")
     monkeypatch.setitem(BUNDLED, "tiny", elsewhere)

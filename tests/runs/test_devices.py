@@ -159,7 +159,8 @@ def test_a_process_that_is_killed_ends_the_run_with_a_status(path: Path, tmp_pat
 
 def test_torchrun(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command += ["--local-addr", "127.0.0.1"]
     command += ["-m", "tunelab", "run", str(path), "training.epochs=1", "--out", str(out)]
     command += ["grid={seed: [0, 1]}", "--quiet"]
     told = subprocess.run(
