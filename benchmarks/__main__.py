@@ -26,6 +26,7 @@ from benchmarks import (
     precisions,
     reports,
     serving,
+    step_profile,
 )
 from tunelab.runs.environment import hardware, versions
 
@@ -140,6 +141,11 @@ def runs(_asked: Asked) -> tuple[str, bool]:
     return overhead.table()
 
 
+def step(asked: Asked) -> tuple[str, bool]:
+    """How much of the machine a training step uses."""
+    return step_profile.table(asked.squad / "train-v2.0.head.json.gz"), True
+
+
 PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "commands": commands,
     "reports": large_study,
@@ -153,6 +159,7 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "serve": serve,
     "app": page,
     "overhead": runs,
+    "step": step,
 }
 
 
