@@ -23,6 +23,7 @@ from benchmarks import (
     generation,
     lm_eval_speed,
     overhead,
+    planning,
     precisions,
     reports,
     serving,
@@ -146,6 +147,11 @@ def step(asked: Asked) -> tuple[str, bool]:
     return step_profile.table(asked.squad / "train-v2.0.head.json.gz"), True
 
 
+def plans(asked: Asked) -> tuple[str, bool]:
+    """Predicted memory and time against measured runs."""
+    return planning.table(asked.squad, told=_tell)
+
+
 PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "commands": commands,
     "reports": large_study,
@@ -160,6 +166,7 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "app": page,
     "overhead": runs,
     "step": step,
+    "plan": plans,
 }
 
 

@@ -70,6 +70,12 @@ class PriceError(TunelabError):
     exit_code = 3
 
 
+class FitError(TunelabError):
+    """A run that needs more memory than there is."""
+
+    exit_code = 3
+
+
 class ProofError(TunelabError):
     """A run that cannot show that it trained what it claims."""
 

@@ -74,13 +74,13 @@ def test_long_examples_are_measured_on_what_they_share() -> None:
     """The default budget holds one of them only, and one alone would prove nothing."""
     prompt = [index % 90 + 3 for index in range(SAMPLED_TOKENS)]
     long = [example(prompt, [answer, 2]) for answer in (5, 6, 7)]
-    shown = exactness._sample(long)
+    shown = exactness.sampled(long)
     assert len(shown) > 1
     model = decoder("llama", max_position_embeddings=1024)
     found = check_exactness(model, shown, parameters=[output_weight(model)])
     assert found.shares
     alone = [example([1, 3], [4]), example([9, 8], [7]), example([6, 5], [2])]
-    assert len(exactness._sample(alone)) == 2
+    assert len(exactness.sampled(alone)) == 2
 
 
 def test_a_model_that_cannot_read_trees_is_told_without_a_failed_proof() -> None:

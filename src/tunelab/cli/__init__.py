@@ -25,6 +25,7 @@ from tunelab.cli import (
     listing,
     lm_eval,
     methods,
+    plan,
     reading,
     report,
     run,
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("doctor")(doctor.doctor)
+app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
 app.command("report")(report.report)

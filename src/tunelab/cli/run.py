@@ -62,6 +62,9 @@ def run(
             "--address", help="Of the Ray cluster, as auto or HOST:6379; else one is started here."
         ),
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also start runs that will not fit (exit code 3).")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone.")] = False,
 ) -> None:
     """Train and score every variant of RECIPE; safe to interrupt and to repeat."""
@@ -82,7 +85,10 @@ def run(
         with executor_of(asked, out, wanted, quiet=quiet) as workers:
             if workers is None:  # the first of the launcher's processes does the rest
                 return
-            manifests = run_experiment(asked, out, quiet=quiet, until=until, workers=workers)
+            alone = processes == 1  # several share what one of them was planned to hold
+            manifests = run_experiment(
+                asked, out, quiet=quiet, until=until, workers=workers, anyway=anyway or not alone
+            )
         print_report(out)
     if any(manifest.status != "ok" for manifest in manifests):
         raise typer.Exit(1)

@@ -49,7 +49,11 @@ def reading_direction(settings: Model) -> Reading:
 
     Told from the class that it was saved as; where it does not say, from its model type.
     """
-    config = load_config(settings)
+    return direction_of(load_config(settings))
+
+
+def direction_of(config: PretrainedConfig) -> Reading:
+    """How a model of this configuration reads; see `reading_direction`."""
     saved_as = config.architectures or []
     if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in saved_as):
         return "left to right"

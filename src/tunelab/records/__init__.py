@@ -24,6 +24,7 @@ from tunelab.records.contents import (
 )
 from tunelab.records.directory import RunDirectory, find_runs
 from tunelab.records.files import append_line, file_digest, read_lines, write_atomically
+from tunelab.records.forecast import Forecast
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -31,6 +32,7 @@ __all__ = [
     "Decoded",
     "FileRecord",
     "Finish",
+    "Forecast",
     "Manifest",
     "OrderShard",
     "Prediction",

@@ -21,6 +21,7 @@ from tunelab.records.contents import (
     Step,
 )
 from tunelab.records.files import RecordT, file_digest, read_lines, write_atomically
+from tunelab.records.forecast import Forecast
 
 _SCORES = TypeAdapter(Scores)
 _WEIGHTS = ".safetensors"
@@ -41,6 +42,11 @@ class RunDirectory:
     def manifest(self) -> Path:
         """Status, versions, cost, proofs."""
         return self.path / "manifest.json"
+
+    @property
+    def plan(self) -> Path:
+        """What the run was predicted to need, where it was planned."""
+        return self.path / "plan.json"
 
     @property
     def steps(self) -> Path:
@@ -98,6 +104,17 @@ class RunDirectory:
     def write_manifest(self, manifest: Manifest) -> None:
         """Write manifest.json; the last act of every change of status."""
         write_atomically(self.manifest, manifest.model_dump_json(indent=2) + "\n")
+
+    def read_plan(self) -> Forecast | None:
+        """None where the run was not planned, or by another version."""
+        try:
+            return Forecast.model_validate_json(self.plan.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def write_plan(self, forecast: Forecast) -> None:
+        """Write plan.json."""
+        write_atomically(self.plan, forecast.model_dump_json(indent=2) + "\n")
 
     def read_steps(self) -> list[Step]:
         """All steps so far; empty before the first one."""

@@ -35,7 +35,15 @@ from tunelab.recipe import (
     setting,
     with_settings,
 )
-from tunelab.records import Manifest, OrderShard, Prediction, RunDirectory, Status, find_runs
+from tunelab.records import (
+    Forecast,
+    Manifest,
+    OrderShard,
+    Prediction,
+    RunDirectory,
+    Status,
+    find_runs,
+)
 from tunelab.records.looks import Looks, read_looks
 
 _ROUNDING = 1e-9
@@ -86,6 +94,8 @@ class Run:
     """The metrics on the same items with other contexts, where the recipe asks for them."""
     order: tuple[OrderShard, ...] | None = None
     """How likely the test questions are in several orders, where the recipe asks for it."""
+    planned: Forecast | None = None
+    """What it was predicted to need."""
     damage: str = ""
     """Why its files cannot be used, where they cannot."""
 
@@ -216,6 +226,7 @@ def read_run(place: RunDirectory) -> Run:
         answers=tuple(row.answer for row in rows),
         ablated={name: _ablated(place, recipe, items, name) for name in asked.ablations},
         order=tuple(place.read_contamination()) if asked.contamination else None,
+        planned=place.read_plan(),
     )
 
 

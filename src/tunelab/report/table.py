@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunelab.records import Cost
-from tunelab.report.figures import count, duration, rate, share, size, spread
+from tunelab.records import Cost, Forecast
+from tunelab.report.figures import count, duration, middle, rate, share, size, spread
 from tunelab.report.study import Method, Run
 from tunelab.statistics import Interval, mean_interval
 
@@ -27,6 +27,15 @@ class Row:
     def costs(self) -> list[Cost]:
         """Of the finished runs."""
         return [run.manifest.cost for run in self.method.finished if run.manifest.cost]
+
+    @property
+    def plans(self) -> list[tuple[Forecast, Cost]]:
+        """What the finished runs were predicted to need, where they were planned, and needed."""
+        return [
+            (run.planned, run.manifest.cost)
+            for run in self.method.finished
+            if run.planned and run.manifest.cost
+        ]
 
     @property
     def status(self) -> str:
@@ -64,7 +73,7 @@ def metrics_of(rows: Sequence[Row]) -> dict[str, str]:
 
 def cells(row: Row, metrics: Mapping[str, str]) -> dict[str, str]:
     """A row as text, column by column."""
-    costs, runs = row.costs, row.method.finished
+    costs, runs, plans = row.costs, row.method.finished, row.plans
     trained = costs[0].trained_parameters if costs else 0
     return {
         "method": row.method.label,
@@ -76,6 +85,12 @@ def cells(row: Row, metrics: Mapping[str, str]) -> dict[str, str]:
         "search": _search(row.method.runs),
         "training time": spread([c.seconds_training for c in costs], duration),
         "peak memory": spread([c.peak_memory_bytes for c in costs], size),
+        "planned memory": _planned(
+            [(p.peak_memory_bytes, c.peak_memory_bytes) for p, c in plans], size
+        ),
+        "planned time": _planned(
+            [(p.seconds_training, c.seconds_training) for p, c in plans], duration
+        ),
         "saved": spread([c.saved_bytes for c in costs], size),
         "tokens/s": spread([c.tokens_per_second for c in costs], count),
         "price": spread([c.price for c in costs], lambda value: f"{value:.2f}"),
@@ -135,6 +150,7 @@ def _raw(row: Row, run: Run, metrics: Iterable[str]) -> dict[str, Any]:
         "run": run.directory.path.name,
         "learning_rate": None if run.damage else run.recipe.training.learning_rate,
         **cost,
+        **_planned_columns(run),
         **_search_columns(run),
         "loss_first": run.manifest.loss_first,
         "loss_last": run.manifest.loss_last,
@@ -146,6 +162,17 @@ def _raw(row: Row, run: Run, metrics: Iterable[str]) -> dict[str, Any]:
 def _search_columns(run: Run) -> dict[str, Any]:
     cost = run.manifest.search_cost
     return {f"search_{name}": value for name, value in cost.model_dump().items()} if cost else {}
+
+
+def _planned_columns(run: Run) -> dict[str, Any]:
+    plan = run.planned
+    if plan is None:
+        return {}
+    return {
+        "planned_peak_memory_bytes": plan.peak_memory_bytes,
+        "planned_seconds_training": plan.seconds_training,
+        "planned_seconds_evaluation": plan.seconds_evaluation,
+    }
 
 
 def _rates(runs: Sequence[Run]) -> str:
@@ -165,6 +192,14 @@ def _search(runs: Sequence[Run]) -> str:
     cost = costs[0]
     price = f", {cost.price:.2f}" if cost.price is not None else ""
     return f"{cost.trials} trials, {duration(cost.seconds)}{price}"
+
+
+def _planned(pairs: Sequence[tuple[float, float | None]], show: Callable[[float], str]) -> str:
+    """What was predicted, and by how much it was off: 1.2 GiB (+3 %)."""
+    off = [predicted / found - 1 for predicted, found in pairs if found]
+    if not off or not any(predicted for predicted, _ in pairs):
+        return "-"
+    return f"{spread([predicted for predicted, _ in pairs], show)} ({100 * middle(off):+.0f} %)"
 
 
 def _scored(interval: Interval | None) -> str:

@@ -29,6 +29,7 @@ from tunelab.records import Manifest, RunDirectory, write_atomically
 from tunelab.runs.also import BASE, check_also, untuned
 from tunelab.runs.ending import write_ending
 from tunelab.runs.family import check_family
+from tunelab.runs.foresight import Foresight
 from tunelab.runs.lock import hold
 from tunelab.runs.planned import Executor, Planned, plan_runs
 from tunelab.runs.process import Workers
@@ -59,14 +60,17 @@ def run_experiment(
     quiet: bool = False,
     until: UntilSeparable | None = None,
     workers: Executor | None = None,
+    anyway: bool = False,
 ) -> list[Manifest]:
     """Do what is missing in `out`; returns the manifests of all runs, in the order they are done.
 
     A finished run is kept, and so is one that diverged: it would again. Any other is tried again.
     `workers` do the runs: those of this machine, one after the other, unless others are given.
     `until` asks for more when all that the recipe asks for is done, or for no more before that.
+    What might not fit is planned before a first run is started; `anyway` starts it all the same.
 
     Raises:
+        FitError: a run will not fit (nothing was started).
         TunelabError: the recipe, its data or a model's name is wrong (nothing was started), the
             directory is in use, a record is of a later version, or the user interrupted.
     """
@@ -75,6 +79,7 @@ def run_experiment(
     check(runs, load=load)
     display = Display(recipe.name, quiet=quiet)
     workers = workers or Workers()
+    foresight = Foresight(display.say, anyway=anyway)
 
     def share(run: Recipe) -> Shared:
         return Shared(load(run.task) if isinstance(run.task, SquadTask) else None, out / TOKENS)
@@ -89,6 +94,8 @@ def run_experiment(
     with hold(out, patience=_SECONDS_FOR_A_PREDECESSOR):
         write_atomically(out / "recipe.yaml", dump(recipe))
         todo = list(zip(labels(runs), runs, strict=True))
+        if isinstance(workers, Workers):  # others do their runs with other memory
+            foresight.look(plan_runs(runs, labels(runs), out))
         manifests: list[Manifest] = []
         bases = untuned(runs)
         untrained = plan_runs(bases, [task_name(each.task) for each in bases], out / BASE)
@@ -119,6 +126,7 @@ def run_experiment(
                     manifest = _without_settings(item, result)
                 else:
                     manifest = next(done)
+                    foresight.complete(item, manifest)
                 manifests.append(_noted(item, manifest, result))
             todo = until.more() if until is not None else []
         if all(manifest.status == "ok" for manifest in manifests):

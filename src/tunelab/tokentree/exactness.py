@@ -104,7 +104,7 @@ def check_exactness(
     limit = LIMITS.get(model.dtype, COARSE_LIMIT)
     if reason := can_share(model):
         return Exactness(reason, None, limit, ())
-    few = _sample(examples)
+    few = sampled(examples)
     together = pack(few, tokens_per_pass=sum(len(each.ids) for each in few))
     with evaluating(model):
         tree = _measured(model, together, parameters, virtual)
@@ -114,7 +114,7 @@ def check_exactness(
     return Exactness(None, difference / scale if scale else difference, limit, _conditions(model))
 
 
-def _sample(examples: Sequence[EncodedExample]) -> list[EncodedExample]:
+def sampled(examples: Sequence[EncodedExample]) -> list[EncodedExample]:
     """The small row that saves most among the first examples; at least two of them."""
     first = examples[:SAMPLED]
     whole = sum(len(example.ids) for example in first)

@@ -53,6 +53,7 @@ def target_log_probs(
     *,
     virtual: VirtualTokens | None = None,
     chunk: int = CHUNK,
+    by_blocks: bool = True,
 ) -> Tensor:
     """Log-probability of every target given the tokens before it in its sequences.
 
@@ -61,6 +62,7 @@ def target_log_probs(
         tree: with at least one target.
         virtual: what prompt or prefix tuning puts in front.
         chunk: targets whose logits are held at a time.
+        by_blocks: on a CPU, each block of a row looks at its own keys alone.
 
     Returns:
         (T,) float32, in the order of `np.flatnonzero(tree.weights)`.
@@ -71,7 +73,7 @@ def target_log_probs(
             the model has positions.
     """
     head = proven_head(model)
-    hidden = last_hidden_states(model, tree, virtual=virtual)
+    hidden = last_hidden_states(model, tree, virtual=virtual, by_blocks=by_blocks)
     targets = np.flatnonzero(tree.weights)
     parents = hidden[torch.from_numpy(tree.parents[targets]).to(hidden.device)]
     tokens = torch.from_numpy(tree.tokens[targets]).to(hidden.device)
@@ -122,7 +124,11 @@ def sequence_log_probs(
 
 
 def last_hidden_states(
-    model: PreTrainedModel, tree: TokenTree, *, virtual: VirtualTokens | None = None
+    model: PreTrainedModel,
+    tree: TokenTree,
+    *,
+    virtual: VirtualTokens | None = None,
+    by_blocks: bool = True,
 ) -> Tensor:
     """(N, H): what the model makes of each token of a tree, virtual tokens left out.
 
@@ -140,7 +146,8 @@ def last_hidden_states(
         row = lay_out(tree, virtual, device=model.device)
         inputs["attention_mask"] = _masks(model, row)
         inputs["position_ids"] = row.positions[None, row.first :]
-        if model.device.type == "cpu" and not model.is_gradient_checkpointing:
+        quick = by_blocks and not model.is_gradient_checkpointing
+        if model.device.type == "cpu" and quick:
             attention = tree_attention(row)  # which layers computed a second time would not meet
     with attention:
         states = model.base_model(**inputs, use_cache=False).last_hidden_state[0]
