@@ -15,7 +15,7 @@ from tunelab.records import Forecast
 
 PROCESS_BYTES = 270_000_000
 """What a run's process takes on a CPU besides tensors: pages of the libraries that it comes to use,
-a tokenizer, examples (measured on Linux with torch 2.13, docs/results/plan.md)."""
+a tokenizer, examples; told from a few runs on Linux with torch 2.13, to within some tens of MB."""
 _WRITTEN = 12
 """Tokens of a written answer, where the model stops by itself."""
 _CHECKPOINTS = 3
