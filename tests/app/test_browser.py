@@ -83,7 +83,7 @@ def test_the_answer_is_marked_in_the_paragraph(page: Page) -> None:
 
 
 def test_hostile_text_is_shown_as_it_is(page: Page) -> None:
-    ask(page, HOSTILE + PARAGRAPH, HOSTILE + "Who?")
+    ask(page, HOSTILE + PARAGRAPH, "<b onclick=alert(1)>Who</b> ${1}?")
     assert HOSTILE.strip() in page.locator("#results .passage").inner_text()
     page.get_by_text("Talk on with a decoder").click()
     talk(page, HOSTILE)

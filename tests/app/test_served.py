@@ -102,16 +102,16 @@ def test_wrong_usage_is_told(
 
 
 def test_the_command_serves_the_page_until_it_is_interrupted(study: Path, tmp_path: Path) -> None:
+    taught = tmp_path / "taught.json"
     command = [sys.executable, "-m", "tunelab", "app", str(study), "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=ONE_THREAD, cwd=tmp_path
-    ) as server:
+    command += ["--taught", str(taught)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         assert "gradio" in httpx.get(address).text
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=60) == 0
-    assert list(tmp_path.iterdir()) == []  # nothing is written before anything is taught
+    assert not taught.exists()  # nothing is written before anything is taught
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

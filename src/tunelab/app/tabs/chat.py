@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 
@@ -12,7 +11,7 @@ from tunelab.app.chatting import MOST_TOKENS, Turn, about_question, conversation
 from tunelab.app.lab import Lab
 from tunelab.app.rendering import problem_html
 from tunelab.app.tabs.ask import Asked, AskTab
-from tunelab.app.tabs.pieces import RunChoices, view
+from tunelab.app.tabs.pieces import RunChoices, Update, view
 from tunelab.errors import TunelabError, UsageError
 from tunelab.prompts.chat import Message
 from tunelab.recipe import Recipe
@@ -74,7 +73,7 @@ def chat(lab: Lab, choices: RunChoices, tab: AskTab) -> None:
         most: int,
         asked: Asked,
         request: gr.Request,
-    ) -> Iterator[tuple[Turns, Shown, str]]:
+    ) -> Iterator[tuple[Update | Turns, Update | Shown, str]]:
         try:
             if not name:
                 raise UsageError("No run is chosen.", hint="Choose a decoder to talk with.")
@@ -86,14 +85,16 @@ def chat(lab: Lab, choices: RunChoices, tab: AskTab) -> None:
                 for text in lab.replies.stream(visitor, answerer, messages, writing):
                     heard = (*said, Turn("assistant", text))
                     yield heard, _shown(heard), ""
+            yield gr.skip(), gr.skip(), ""  # what is told last is told again when this ends
         except TunelabError as error:
             yield said, _shown(said), problem_html(error)
 
-    def forget() -> tuple[Turns, Shown, str]:
-        return (), [], ""
-
     def halt(request: gr.Request) -> None:
         lab.replies.stop(str(request.session_hash))
+
+    def forget(request: gr.Request) -> tuple[Turns, Shown, str]:
+        halt(request)
+        return (), [], ""
 
     def own_system(name: str | None) -> str:
         return _own_system(lab, name)
@@ -101,17 +102,12 @@ def chat(lab: Lab, choices: RunChoices, tab: AskTab) -> None:
     run.change(own_system, run, system)
     heard = [turns, talk, problem]
     inputs = [run, turns, system, about, temperature, longest, tab.asked]
-    replies: list[dict[str, Any]] = [
+    for event in (send.click, message.submit):
         event(say, [message, turns], [message, turns, talk]).then(reply, inputs, heard)
-        for event in (send.click, message.submit)
-    ]
-    replies.append(
-        retry.click(halt, queue=False, cancels=replies)
-        .then(take_back, turns, [turns, talk])
-        .then(reply, inputs, heard)
-    )
-    stop.click(halt, queue=False, cancels=replies)
-    clear.click(halt, queue=False, cancels=replies).then(forget, None, heard)
+    again = retry.click(halt, queue=False).then(take_back, turns, [turns, talk])
+    again.then(reply, inputs, heard)
+    stop.click(halt, queue=False)
+    clear.click(forget, None, heard)
 
 
 def _own_system(lab: Lab, name: str | None) -> str:
