@@ -18,7 +18,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -120,12 +119,7 @@ def _served(model: str) -> Iterator[tuple[str, str]]:
     """The address of a page on one model, and what the model is called there."""
     command = [sys.executable, "-m", "tunelab", "app", model, "--no-teaching", "--port", "0"]
     environment = os.environ | {"OMP_NUM_THREADS": "2"}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder
-        ) as server,
-    ):
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdout is not None
         try:
             yield server.stdout.readline().strip(), Path(model).name

@@ -16,6 +16,7 @@ from tunelab.app.chatting import Turn, about_question, conversation
 from tunelab.app.differing import difference_html, tell_apart
 from tunelab.app.lab import Lab
 from tunelab.app.questions import held_out_paragraphs, random_question
+from tunelab.app.rendering import text_html
 from tunelab.app.studies import signature, study_html, whole_report_html
 from tunelab.app.uncertain import uncertainty
 from tunelab.data import load_squad
@@ -83,6 +84,7 @@ def test_hostile_text_is_data(lab: Lab) -> None:
     for mark in ("<img", "{{", "${", "<|assistant|>", "\u202e"):
         assert mark not in page
     assert "&lt;img" in page and "⟨U+202E⟩" in page
+    assert text_html("<b>\n&</b>") == "&lt;b&gt;<br>&amp;&lt;/b&gt;"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tunelab.errors import TunelabError
 from tunelab.report.svg import STYLE as CHART_STYLE
@@ -32,6 +32,11 @@ def render(template: str, values: Mapping[str, object]) -> str:
 def problem_html(problem: TunelabError) -> str:
     """What went wrong, and what to do."""
     return render("problem", {"problem": problem})
+
+
+def text_html(text: str) -> str:
+    """A text as HTML that shows it as it is; Gradio's chat takes whatever it is given for HTML."""
+    return str(escape(visible(text)).replace("\n", Markup("<br>")))
 
 
 def style() -> str:

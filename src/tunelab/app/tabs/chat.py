@@ -9,7 +9,7 @@ import gradio as gr
 from tunelab.answering import Writing
 from tunelab.app.chatting import MOST_TOKENS, Turn, about_question, conversation
 from tunelab.app.lab import Lab
-from tunelab.app.rendering import problem_html
+from tunelab.app.rendering import problem_html, text_html
 from tunelab.app.tabs.ask import Asked, AskTab
 from tunelab.app.tabs.pieces import RunChoices, Update, view
 from tunelab.errors import TunelabError, UsageError
@@ -127,4 +127,4 @@ def _opening(recipe: Recipe, asked: Asked, name: str) -> list[Message]:
 
 
 def _shown(turns: Turns) -> Shown:
-    return [{"role": turn.role, "content": turn.text} for turn in turns]
+    return [{"role": turn.role, "content": text_html(turn.text)} for turn in turns]
