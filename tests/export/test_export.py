@@ -127,6 +127,8 @@ def test_a_model_tuned_as_a_whole_is_copied(study: Path, tmp_path: Path) -> None
         ("lora", ["--onto-original"], "quantised base"),
         ("prefix", ["--format", "gguf"], "cannot be merged"),
         ("lora", ["--push", "a b"], "no repository of the hub"),
+        ("lora", ["--gguf-type", "q8_0"], "is for --format gguf, and the format is merged"),
+        ("lora", ["--format", "adapter", "--score-on", "5"], "adapter changes no weights"),
         ("", [], "holds 3 runs"),
     ],
 )

@@ -53,12 +53,14 @@ def export(
         ),
     ] = Formats.MERGED,
     weights: Annotated[
-        GgufTypes,
+        GgufTypes | None,
         typer.Option(
             "--gguf-type",
-            help="How --format gguf holds matrices; *_k* need llama.cpp's llama-quantize.",
+            help="How --format gguf holds matrices, f16 unless said; *_k* need llama.cpp's "
+            "llama-quantize.",
+            show_default=False,
         ),
-    ] = GgufTypes.F16,
+    ] = None,
     onto_original: Annotated[
         bool,
         typer.Option(
@@ -97,7 +99,7 @@ def export(
         form=form.value,
         to=to,
         onto_original=onto_original,
-        weights=weights.value,
+        weights=weights.value if weights else None,
         score_on=score_on,
     )
     for sentence in exported.told:

@@ -42,7 +42,7 @@ def export_run(
     form: Format,
     to: Path,
     onto_original: bool = False,
-    weights: Weights = "f16",
+    weights: Weights | None = None,
     score_on: int | None = None,
 ) -> Exported:
     """Make a folder from what a run stored.
@@ -52,7 +52,7 @@ def export_run(
         form: what is made; a model that was tuned as a whole needs no merging.
         to: the folder, which must not be there yet, or be empty.
         onto_original: merge an adapter of a quantised base with the unquantised checkpoint.
-        weights: how a GGUF file holds its matrices.
+        weights: how a GGUF file holds its matrices; None: in f16.
         score_on: questions of the test set that are answered before and after; None: 100 where
             the base, or the file, is quantised.
 
@@ -65,7 +65,9 @@ def export_run(
         RecordError, StorageError: files are damaged, or cannot be written.
     """
     place = one_run(run)
-    _check(place, form, onto_original, weights)
+    _check_options(form, weights, score_on)
+    held: Weights = weights or "f16"
+    _check(place, form, onto_original, held)
     with _made_whole(to) as folder:
         match form:
             case "space":
@@ -77,8 +79,8 @@ def export_run(
             case "gguf":
                 whole = folder / "whole"
                 told = _whole_model(place, whole, onto_original, score_on)
-                file = folder / f"model-{weights}.gguf"
-                told += write_gguf(place, whole, file, weights, score_on=score_on)
+                file = folder / f"model-{held}.gguf"
+                told += write_gguf(place, whole, file, held, score_on=score_on)
                 shutil.rmtree(whole)
             case _:
                 assert_never(form)
@@ -95,6 +97,20 @@ def _whole_model(
     with storage_errors(folder):
         shutil.copytree(place.model, folder, dirs_exist_ok=True)
     return ("The model was tuned as a whole: these are its files as the run stored them.",)
+
+
+def _check_options(form: Format, weights: Weights | None, score_on: int | None) -> None:
+    """Refuse options that say nothing about the format."""
+    if weights is not None and form != "gguf":
+        raise UsageError(
+            f"--gguf-type={weights} is for --format gguf, and the format is {form}.",
+            hint="Say --format gguf, or leave --gguf-type out.",
+        )
+    if score_on is not None and form not in ("merged", "gguf"):
+        raise UsageError(
+            f"--score-on is for --format merged and gguf: {form} changes no weights.",
+            hint="Leave --score-on out.",
+        )
 
 
 def _check(place: RunDirectory, form: Format, onto_original: bool, weights: Weights) -> None:
