@@ -7,6 +7,7 @@ float16, as those of most checkpoints are: then a file in float16 holds them wit
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,7 @@ def spelling_tokenizer() -> Any:
     return tokenizer
 
 
+@lru_cache(maxsize=1)
 def texts() -> list[str]:
     """Paragraphs and questions."""
     from tunelab.data.reading import generate

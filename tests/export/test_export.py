@@ -79,6 +79,7 @@ def test_a_merged_model_says_what_the_adapter_says(
     assert (found - wanted).abs().max() <= 1e-4
 
 
+@pytest.mark.slow
 def test_a_file_for_llama_cpp_says_what_the_adapter_says(study: Path, tmp_path: Path) -> None:
     pytest.importorskip("gguf", reason="tunelab[gguf] is not installed")
     done = tunelab(

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,15 @@ class Node:
 
         Their own scripts would look for a compiler; their optional packages are for graphics cards.
         """
-        flags = ("--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--no-save")
+        flags = ("--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--no-save",
+                 "--fetch-retries=1", "--fetch-timeout=60000")  # fmt: skip
         command = [*self.npm, "install", "--prefix", str(folder), *flags, *packages]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, cwd=folder, timeout=600
+            )
+        except subprocess.TimeoutExpired:
+            return "it took more than 10 minutes"
         return done.stderr[-300:] or "no reason given" if done.returncode else ""
 
 
@@ -81,28 +88,36 @@ class LlamaCpp:
             pytest.skip(f"llama.cpp is not run: no binaries for {platform.platform()}")
         cache = Path(os.environ.get("TUNELAB_CACHE", Path.home() / ".cache" / "tunelab"))
         folder = cache / f"node-llama-cpp-{VERSION}"
-        if not (folder / "installed").exists():
-            folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            partial = folder.with_name(f"{folder.name}.{os.getpid()}")  # tests run side by side
+            partial.mkdir(parents=True)
             packages = f"node-llama-cpp@{VERSION}", f"@node-llama-cpp/{binaries}@{VERSION}"
-            if reason := node.install(folder, *packages):
+            if reason := node.install(partial, *packages):
+                shutil.rmtree(partial)
                 pytest.skip(f"llama.cpp is not run: npm cannot install it: {reason}")
-            (folder / "installed").touch()
+            with suppress(OSError):  # another process was first
+                partial.rename(folder)
+            shutil.rmtree(partial, ignore_errors=True)
         return cls(node, folder)
 
     def continue_greedily(
         self, model: Path, prompts: Sequence[str], *, tokens: int
     ) -> tuple[list[Answered], str | None]:
         """The answers to prompts, and the chat template that the file holds."""
-        script = shutil.copy(Path(__file__).parent / "continue.mjs", self.folder)
-        done = subprocess.run(
-            [*self.node.node, script, model],
-            input=json.dumps({"prompts": prompts, "tokens": tokens}),
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            timeout=600,
-        )
+        script = self.folder / f"continue-{os.getpid()}.mjs"  # packages are found from its place
+        shutil.copy(Path(__file__).with_name("continue.mjs"), script)
+        try:
+            done = subprocess.run(
+                [*self.node.node, script, model],
+                input=json.dumps({"prompts": prompts, "tokens": tokens}),
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=self.folder,
+                timeout=600,
+            )
+        finally:
+            script.unlink()
         assert done.returncode == 0, done.stderr
         said: dict[str, Any] = json.loads(done.stdout)
         return [Answered(**each) for each in said["answers"]], said["template"]
