@@ -17,6 +17,7 @@ from tunelab.prompts.choices import ChoicePrompter, Loss, asked, said, trained
 from tunelab.recipe import (
     AnyChoiceTask,
     ArcTask,
+    Evaluation,
     HellaswagTask,
     MmluTask,
     NoTuning,
@@ -24,10 +25,11 @@ from tunelab.recipe import (
     TruthfulqaTask,
 )
 from tunelab.runs.choosing import Chooser
+from tunelab.runs.loaded import Loaded
 from tunelab.runs.progress import Display
 from tunelab.tuning import apply_tuning
 
-Loaded = tuple[Any, Any]
+Pair = tuple[Any, Any]
 """A model and its tokenizer."""
 
 QUESTION = ChoiceExample(
@@ -70,32 +72,31 @@ def tasks(data: Path) -> list[AnyChoiceTask]:
 
 
 @pytest.fixture(scope="module")
-def model_and_tokenizer(small_decoder: Path) -> Loaded:
+def model_and_tokenizer(small_decoder: Path) -> Pair:
     tokenizer = AutoTokenizer.from_pretrained(small_decoder)
     model = AutoModelForCausalLM.from_pretrained(small_decoder).eval()
     return model, tokenizer
 
 
 def test_weights_are_those_of_every_choice_alone(
-    shared_data: Path, model_and_tokenizer: Loaded
+    shared_data: Path, model_and_tokenizer: Pair
 ) -> None:
     """Against the text read whole, one at a time, by transformers' own path."""
     model, tokenizer = model_and_tokenizer
     tuned = apply_tuning(model, NoTuning(kind="none"), total_steps=1, seed=0)
     for task in tasks(shared_data):
         data = load_choices(task, training=False)
-        chooser = Chooser(
+        loaded = Loaded(
             tuned,
             tokenizer,
-            task,
-            data.shots,
+            Evaluation(max_new_tokens=4),
             max_length=2048,
-            max_new_tokens=4,
             accelerator=Accelerator(),
             display=Display("test", quiet=True),
         )
+        chooser = Chooser(task, data.shots, loaded)
         predictions = chooser.answer(data.test, "test")
-        assert not chooser.notes
+        assert not loaded.notes
         for example, prediction in zip(data.test, predictions, strict=True):
             assert prediction.weighed is not None
             shots = data.shots.get(example.subject, data.shots.get("", ()))
@@ -137,7 +138,7 @@ def _alone(model: Any, tokenizer: Any, before: str, choice: str) -> float:
 
 
 def test_what_is_too_long_loses_shots_then_context_and_never_the_question(
-    model_and_tokenizer: Loaded,
+    model_and_tokenizer: Pair,
 ) -> None:
     _, tokenizer = model_and_tokenizer
     task = PubmedqaTask(kind="pubmedqa", target="label-first")
@@ -154,7 +155,7 @@ def test_what_is_too_long_loses_shots_then_context_and_never_the_question(
         assert all("Question:  Which one?" in text for text in texts)
 
 
-def test_the_label_is_trained_first_and_the_end_too(model_and_tokenizer: Loaded) -> None:
+def test_the_label_is_trained_first_and_the_end_too(model_and_tokenizer: Pair) -> None:
     _, tokenizer = model_and_tokenizer
     task = PubmedqaTask(kind="pubmedqa", target="label-first")
     assert trained(task, QUESTION) == " two. It is two."

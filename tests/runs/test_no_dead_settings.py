@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 from tests.choices import small_tasks
 from tests.endpoint.scripted import scripted
+from tests.free_text import mixture
 
 from tunelab.recipe import Api, Recipe, Task, Tuning, expand, labels, read_recipe, trials, validate
 from tunelab.recipe.schema import Search, Settings
@@ -109,6 +110,7 @@ def test_no_setting_is_dead(
     chosen = {"model": {"path": str(small_decoder), "max_length": 400}, "tuning": {"kind": "lora"}}
     tasks = small_tasks(tmp_path / "tasks").values()
     do([validate(chosen | {"task": task}, source="test") for task in tasks], tmp_path / "chosen")
+    do([validate(chosen | {"task": mixture()}, source="test")], tmp_path / "mixed")
 
     declared = {
         (owner.__name__, name)

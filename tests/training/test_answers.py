@@ -7,18 +7,17 @@ from accelerate import Accelerator
 from tests.tokentree.measure import tuned_decoder
 from tests.tokentree.small import EXAMPLES
 
-from tunelab.data import Example
 from tunelab.recipe import Training
 from tunelab.training.answers import AnswerObjective
 from tunelab.tuning import TunedModel
 
-QUESTIONS = [Example(str(n), "q", "c", (), "group", "article") for n in range(len(EXAMPLES))]
+GROUPS = ["group"] * len(EXAMPLES)
 
 
 def gradients(tuned: TunedModel) -> torch.Tensor:
     """Of a whole step, where the loss is taken as `tunelab run` does."""
     objective = AnswerObjective(
-        tuned, QUESTIONS, EXAMPLES, Training(), accelerator=Accelerator(), share=True
+        tuned, GROUPS, EXAMPLES, Training(), accelerator=Accelerator(), share=True
     )
     tuned.model.zero_grad()
     [passes] = objective.batch(range(len(EXAMPLES))).passes(1)

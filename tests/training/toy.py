@@ -18,7 +18,7 @@ from tunelab.records import Proof, RunDirectory, Step
 from tunelab.training.devices import Devices
 from tunelab.training.loop import Hooks, train
 from tunelab.training.meters import MemoryMeter
-from tunelab.training.objective import LossSum, Together
+from tunelab.training.objective import LossSum, Mix, Together
 from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning
 
 SETTINGS = Training(epochs=3, batch_size=4, learning_rate=1e-2, checkpoint_steps=2)
@@ -38,6 +38,7 @@ class ToyObjective:
     tuned: TunedModel
     groups: Sequence[str] = tuple(map(str, range(12)))
     together: Together = 1
+    mix: Mix | None = None
 
     def batch(self, chosen: Sequence[int]) -> ToyBatch:
         return ToyBatch(self.tuned, list(chosen))

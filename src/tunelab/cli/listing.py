@@ -14,6 +14,10 @@ TASKS = {
     "arc": "science questions, three to five choices; as arc_challenge and arc_easy: acc, acc_norm",
     "hellaswag": "how a scene goes on, four endings: acc, acc_norm",
     "truthfulqa": "true answers against popular errors: MC1, MC2",
+    "chat": "conversations (messages, ShareGPT, Alpaca): perplexity, token F1, ROUGE-L, both sides",
+    "text-qa": "questions on a text, answered in free words: token F1, ROUGE-L, perplexity",
+    "text": "general text: perplexity, bits per byte; in also_evaluate, evaluate and mixtures",
+    "mixture": "several tasks trained together by weights, every run scored on each",
     "lm-eval:NAME": "any task of lm-eval, for `tunelab evaluate` (docs/lm-eval.md)",
 }
 

@@ -14,6 +14,7 @@ from tunelab.data.hellaswag import read_hellaswag
 from tunelab.data.mmlu import choose_subjects, read_mmlu
 from tunelab.data.pubmedqa import read_pubmedqa, test_ids_beside
 from tunelab.data.sources import TaskData
+from tunelab.data.splits import hold_out
 from tunelab.data.tables import check_choices, local_path
 from tunelab.data.truthfulqa import read_truthfulqa
 from tunelab.errors import DataError, RecipeError
@@ -49,7 +50,7 @@ def load_choices(task: AnyChoiceTask, *, training: bool = True) -> TaskData[Choi
     overlap = {example.id for example in source} & {example.id for example in test}
     if overlap:
         source = [example for example in source if example.id not in overlap]
-    train, validation = split_choices(source, task.validation if training else 0.0)
+    train, validation = hold_out(source, task.validation if training else 0.0)
     train, test = in_hash_order(train, task.train_limit), in_hash_order(test, task.test_limit)
     notes: list[str] = []
     if source and training:
@@ -64,20 +65,6 @@ def load_choices(task: AnyChoiceTask, *, training: bool = True) -> TaskData[Choi
 def in_hash_order(examples: Sequence[ChoiceExample], limit: int | None) -> list[ChoiceExample]:
     """Up to `limit` questions in the order of a hash of their ids, whatever that of the file."""
     return sorted(examples, key=lambda example: text_hash(example.id))[:limit]
-
-
-def split_choices(
-    examples: Sequence[ChoiceExample], share: float
-) -> tuple[list[ChoiceExample], list[ChoiceExample]]:
-    """Training questions, and about `share` of them, whole groups, held out for every choice."""
-    groups: dict[str, list[ChoiceExample]] = defaultdict(list)
-    for example in examples:
-        groups[example.group].append(example)
-    train: list[ChoiceExample] = []
-    held: list[ChoiceExample] = []
-    for name in sorted(groups, key=lambda name: text_hash(f"validation/{name}")):
-        (held if len(held) < round(share * len(examples)) else train).extend(groups[name])
-    return train, held
 
 
 def _read(names: Sequence[str], read: Callable[[str], list[ChoiceExample]]) -> list[ChoiceExample]:

@@ -6,8 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from tunelab.data.choice import ChoiceExample
+from tunelab.data.conversation import Conversation
+from tunelab.data.passage import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,38 @@ class Example:
         return tuple(answer.text for answer in self.answers)
 
 
+Single = Example | ChoiceExample | Conversation | Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """An example of a part of a mixture; ids of different parts are kept apart."""
+
+    part: str
+    """Its name in scores.json."""
+    example: Single
+
+    @property
+    def id(self) -> str:
+        """Of the example, behind the name of its part."""
+        return f"{self.part}/{self.example.id}"
+
+    @property
+    def group(self) -> str:
+        """Likewise."""
+        return f"{self.part}/{self.example.group}"
+
+
+ItemT = TypeVar("ItemT", Example, ChoiceExample, Conversation, Passage, Mixed)
+"""Any kind of example."""
+
+
 def text_hash(text: str) -> str:
     """16 hexadecimal digits that name a text, such as a paragraph."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def examples_digest(examples: Iterable[Example | ChoiceExample]) -> str:
+def examples_digest(examples: Iterable[Single | Mixed]) -> str:
     """SHA-256 over the content of examples in their order, wherever their files lie."""
     digest = hashlib.sha256()
     for example in examples:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal
 
-from tunelab.data.choice import ChoiceExample
-from tunelab.data.example import Answer, Example, misplaced_answers, text_hash
+from tunelab.data.example import Answer, Example, ItemT, misplaced_answers, text_hash
 from tunelab.data.splits import shared_paragraphs, split_validation, take_limit
 from tunelab.data.squad import parse_squad, read_squad, refuse_duplicates
 from tunelab.data.tables import hub_rows
@@ -21,7 +20,6 @@ from tunelab.recipe import SquadTask, expand_variables
 
 Part = Literal["train", "test"]
 Version = Literal["1.1", "2.0"]
-ItemT = TypeVar("ItemT", Example, ChoiceExample)
 
 _INSTEAD = (
     "Without a network, give a file in the official SQuAD format, or `reading`, the set that "

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tunelab.data.example import Example, text_hash
+from tunelab.data.example import Example, ItemT, text_hash
 from tunelab.errors import DataError
 
 
@@ -25,11 +25,12 @@ class ValidationSplit:
     note: str
 
 
-def take_limit(examples: Sequence[Example], limit: int | None) -> list[Example]:
-    """Whole paragraphs in the order of a hash of their text until `limit` questions are reached.
+def take_limit(examples: Sequence[ItemT], limit: int | None) -> list[ItemT]:
+    """Whole groups in the order of a hash of their names until `limit` questions are reached.
 
-    The last paragraph is cut. A smaller limit takes a prefix of what a larger one takes. Without
-    a limit, or with one that is larger than the data, all questions come in this order.
+    A group is a paragraph, named by its text. The last one is cut. A smaller limit takes a prefix
+    of what a larger one takes. Without a limit, or with one that is larger than the data, all
+    questions come in this order.
     """
     ordered = [
         example for _, members in _by_hash(examples, lambda e: e.group) for example in members
@@ -65,6 +66,18 @@ def split_validation(examples: Sequence[Example], share: float) -> ValidationSpl
     )
 
 
+def hold_out(examples: Sequence[ItemT], share: float) -> tuple[list[ItemT], list[ItemT]]:
+    """Training questions, and about `share` of them, whole groups, held out for every choice."""
+    groups: dict[str, list[ItemT]] = defaultdict(list)
+    for example in examples:
+        groups[example.group].append(example)
+    train: list[ItemT] = []
+    held: list[ItemT] = []
+    for name in sorted(groups, key=lambda name: text_hash(f"validation/{name}")):
+        (held if len(held) < round(share * len(examples)) else train).extend(groups[name])
+    return train, held
+
+
 def shared_paragraphs(train: Sequence[Example], test: Sequence[Example]) -> set[str]:
     """Groups of test paragraphs whose text, case and spacing aside, is also trained on."""
     trained = {_normal(example.context) for example in train}
@@ -84,10 +97,10 @@ def _normal(text: str) -> str:
 
 
 def _by_hash(
-    examples: Sequence[Example], key: Callable[[Example], str]
-) -> list[tuple[str, list[Example]]]:
+    examples: Sequence[ItemT], key: Callable[[ItemT], str]
+) -> list[tuple[str, list[ItemT]]]:
     """Groups of examples in the order of a hash of their key."""
-    groups: dict[str, list[Example]] = defaultdict(list)
+    groups: dict[str, list[ItemT]] = defaultdict(list)
     for example in examples:
         groups[key(example)].append(example)
     return sorted(groups.items(), key=lambda item: text_hash(item[0]))

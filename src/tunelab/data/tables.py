@@ -1,4 +1,4 @@
-"""Rows of choice tasks from files and the hub, and what every reader of them checks."""
+"""Rows of tasks from files and the hub, and what every reader of them checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tunelab.data.hub import prepare_hub
 from tunelab.errors import DataError, did_you_mean
 from tunelab.recipe import expand_variables
 
-ENDINGS = (".json", ".jsonl", ".gz", ".csv")
+ENDINGS = (".json", ".jsonl", ".gz", ".csv", ".parquet", ".txt")
+MEND = "Mend or remove the row, or leave such rows out with task.bad_rows=leave-out."
 
 
 def local_path(name: str) -> Path | None:
@@ -32,14 +33,62 @@ def read_rows(path: Path, *, form: str) -> list[dict[str, Any]]:
     Raises:
         DataError: the file is missing or broken, or a line is no object.
     """
+    return [row for _, row in _lines(read_text(path), path, form)]
+
+
+def placed_rows(name: str, *, split: str, form: str) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of a file or a hub data set, each with its place for messages.
+
+    Args:
+        name: .jsonl, .json (a list), either gzipped, or .parquet; else a hub id, which may name
+            its split itself: `OWNER/NAME#SPLIT`.
+        split: of a hub id that names none.
+        form: what rows should look like.
+
+    Raises:
+        DataError: the source cannot be read, or a row is no object.
+    """
+    path = local_path(name)
+    if path is None:
+        hub, _, own = name.partition("#")
+        rows = hub_rows(hub, split=own or split, instead=_OWN_INSTEAD)
+        return [(f"{name}: row {number}", row) for number, row in enumerate(rows, start=1)]
+    if path.suffix == ".parquet":
+        rows = _parquet(path)
+        return [(f"{path}: row {number}", row) for number, row in enumerate(rows, start=1)]
+    text = read_text(path)
+    if not text.lstrip().startswith("["):
+        return [(f"{path}: line {number}", row) for number, row in _lines(text, path, form)]
+    try:
+        listed: list[Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}: line {error.lineno} is no valid JSON: {error.msg}.", hint=form
+        ) from error
+    for number, row in enumerate(listed, start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}: row {number} is {row!r:.60}, no object.", hint=form)
+    return [(f"{path}: row {number}", row) for number, row in enumerate(listed, start=1)]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, plain or gzipped.
+
+    Raises:
+        DataError: the file is missing, broken or not in UTF-8.
+    """
     try:
         raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(f"There is no data file {path}.", hint="Check the path.") from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
-    rows: list[dict[str, Any]] = []
+
+
+def _lines(text: str, path: Path, form: str) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of a .jsonl text, with the numbers of their lines."""
+    rows: list[tuple[int, dict[str, Any]]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -51,11 +100,28 @@ def read_rows(path: Path, *, form: str) -> list[dict[str, Any]]:
             ) from error
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {number} is {line[:60]!r}, no object.", hint=form)
-        rows.append(row)
+        rows.append((number, row))
     return rows
 
 
+def _parquet(path: Path) -> list[dict[str, Any]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table: Any = parquet.read_table(path)
+    except FileNotFoundError as error:
+        raise DataError(f"There is no data file {path}.", hint="Check the path.") from error
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise DataError(f"{path} cannot be read as parquet: {error}.") from error
+    return table.to_pylist()
+
+
 _INSTEAD = "Without a network, give the official file: task.test=FILE, or `--data FILE`."
+_OWN_INSTEAD = (
+    "Without a network, give a file: .jsonl, .json or .parquet. With one, OWNER/NAME#SPLIT names "
+    "a split of the data set, such as #train."
+)
 
 
 def hub_rows(
@@ -89,6 +155,20 @@ def text_of(row: object, key: str, place: str, *, form: str) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise DataError(f"{place}: '{key}' should be text; found {value!r:.60}.", hint=form)
+    return value
+
+
+def said(value: object, place: str, *, form: str) -> str:
+    """A text of a row that says something.
+
+    Raises:
+        DataError: it is no text, or empty; `form` says what rows should look like.
+    """
+    if not isinstance(value, str):
+        kind = "nothing" if value is None else f"a {type(value).__name__}: {value!r:.60}"
+        raise DataError(f"{place} should be text; found {kind}.", hint=f"{form} {MEND}")
+    if not value.strip():
+        raise DataError(f"{place} is empty.", hint=MEND)
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-from tunelab.data import Example
+from tunelab.data import Example, Single
 from tunelab.doctor.findings import (
     Finding,
     examine_answers,
@@ -104,7 +104,7 @@ def read(examples: Sequence[Example], prompter: Prompter) -> list[Reading]:
     ]
 
 
-def sight(example: Example, encoded: EncodedExample, tokenizer: PreTrainedTokenizerBase) -> Sight:
+def sight(example: Single, encoded: EncodedExample, tokenizer: PreTrainedTokenizerBase) -> Sight:
     """A sequence with its targets marked; characters that cannot be seen are spelled out."""
     texts = _texts(encoded.ids, tokenizer)
     return Sight(

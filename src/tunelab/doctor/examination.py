@@ -8,15 +8,17 @@ from typing import assert_never
 from tunelab.data import Example, load_sources, split_validation, take_limit
 from tunelab.doctor.decoders import examine_decoder
 from tunelab.doctor.encoders import examine_encoder
-from tunelab.doctor.findings import fact
+from tunelab.doctor.findings import Finding, fact
 from tunelab.doctor.remote import examine_remote
 from tunelab.doctor.sharing import examine_sharing
-from tunelab.doctor.sights import Examination
+from tunelab.doctor.sights import Examination, Sight
+from tunelab.doctor.tasks import examine_task
+from tunelab.errors import RecipeError
 from tunelab.models.encoder import load_tokenizer
 from tunelab.models.loading import load_any_tokenizer, reading_direction
 from tunelab.prompts.reasoning import add_reasoning_tokens
 from tunelab.prompts.shots import choose_shots
-from tunelab.recipe import NoTuning, Recipe, SquadTask, extractive
+from tunelab.recipe import MixtureTask, NoTuning, Recipe, SquadTask, part_names
 
 
 def sight_key(recipe: Recipe) -> str:
@@ -39,8 +41,19 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2, prove: bool = True) ->
         shown: training questions that are laid open.
         prove: do so; it takes the models themselves, and not their tokenizer alone.
     """
-    recipe = recipes[0]
-    train, test, note = load_parts(extractive(recipe.task))
+    recipe, task = recipes[0], recipes[0].task
+    if isinstance(task, MixtureTask):
+        return _examine_mixture(recipes, task, shown=shown)
+    if not isinstance(task, SquadTask):
+        if reading_direction(recipe.model) == "both ways":
+            raise RecipeError(
+                f"The doctor looks at task.kind={task.kind} as a decoder reads it, and the model "
+                f"'{recipe.model.path}' is an encoder.",
+                hint="`tunelab run` checks its data before it starts.",
+            )
+        tokenizer = load_any_tokenizer(recipe.model)
+        return examine_task(recipe, task, tokenizer=tokenizer, shown=shown)
+    train, test, note = load_parts(task)
     if recipe.model.endpoint is not None:
         shots = choose_shots(train, recipe.tuning, seed=recipe.seed)
         examination = examine_remote(recipe, train, test, shots=shots, shown=shown)
@@ -64,6 +77,20 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2, prove: bool = True) ->
         case never:
             assert_never(never)
     return examination.with_findings([fact("split", note)])
+
+
+def _examine_mixture(recipes: Sequence[Recipe], task: MixtureTask, *, shown: int) -> Examination:
+    """Each part by itself, under its name."""
+    findings: list[Finding] = []
+    sights: list[Sight] = []
+    for name, part in zip(part_names(task), task.parts, strict=True):
+        alone = [run.model_copy(update={"task": part}) for run in recipes]
+        found = examine(alone, shown=shown)
+        findings += [
+            each.model_copy(update={"name": f"{name}, {each.name}"}) for each in found.findings
+        ]
+        sights += [each.model_copy(update={"id": f"{name}/{each.id}"}) for each in found.sights]
+    return Examination(findings=tuple(findings), sights=tuple(sights))
 
 
 def load_parts(task: SquadTask) -> tuple[list[Example], list[Example], str]:

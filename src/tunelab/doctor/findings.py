@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tunelab.data import Example, misplaced_answers, shared_paragraphs
+from tunelab.data import Example, Single, misplaced_answers, shared_paragraphs
 from tunelab.prompts.windows import Window
 from tunelab.recipe import Task
 
@@ -43,7 +43,7 @@ def fact(name: str, found: str) -> Finding:
     return Finding(name=name, severity="fact", found=found)
 
 
-def listed(examples: Iterable[Example]) -> tuple[str, ...]:
+def listed(examples: Iterable[Single]) -> tuple[str, ...]:
     """The ids of the first of these examples, as a finding lists them."""
     return tuple(dict.fromkeys(example.id for example in examples))[:_LISTED]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from tunelab.data import Example
+from tunelab.data import Single
 from tunelab.doctor.findings import Finding, fact, listed
 from tunelab.prompts.checks import double_start, untrained_end
 from tunelab.prompts.encoded import EncodedExample
@@ -19,7 +19,7 @@ from tunelab.prompts.encoded import EncodedExample
 class Reading:
     """An example as a decoder reads it."""
 
-    example: Example
+    example: Single
     encoded: EncodedExample
     prompt_length: int
     """Tokens of the prompt, read without an answer."""

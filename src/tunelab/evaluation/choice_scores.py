@@ -129,7 +129,7 @@ def _measured(
         units=units,
         metrics=metrics,
         headline=headline,
-        figures={name: metric.mean / 100 for name, metric in {**metrics, **further}.items()},
+        figures={name: metric.figure for name, metric in {**metrics, **further}.items()},
         beside=further,
     )
 

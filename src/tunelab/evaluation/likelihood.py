@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+import torch
+
+from tunelab.errors import DivergedError
 from tunelab.prompts.encoded import EncodedExample
+from tunelab.tokentree.packing import one_by_one, pack
+from tunelab.tokentree.reading import sequence_log_probs
 from tunelab.tokentree.scoring import score_continuations
 from tunelab.tokentree.stems import Continuation
 from tunelab.tuning import TunedModel
@@ -36,6 +42,44 @@ def log_likelihoods(
         advance=advance,
     )
     return [each.log_prob for each in scored]
+
+
+@torch.inference_mode()
+def target_sums(
+    tuned: TunedModel,
+    sequences: Sequence[EncodedExample],
+    *,
+    share: bool,
+    tokens_per_pass: int,
+    advance: Callable[[int], None] = lambda _count: None,
+) -> list[float]:
+    """The same of sequences whose targets stand anywhere, such as all replies of a conversation.
+
+    Args:
+        tuned: as in `log_likelihoods`.
+        sequences: in any order.
+        share: as in `log_likelihoods`.
+        tokens_per_pass: as in `log_likelihoods`.
+        advance: as in `log_likelihoods`.
+
+    Raises:
+        DivergedError: the model's log-probabilities are not numbers.
+    """
+    rows = pack(sequences, tokens_per_pass=tokens_per_pass) if share else one_by_one(sequences)
+    sums = [0.0] * len(sequences)
+    tuned.model.eval()
+    for row in rows:
+        members = [sequences[index] for index in row.examples]
+        found = sequence_log_probs(tuned.checkpoint, row.tree, members, virtual=tuned.virtual())
+        for index, log_prob in zip(row.examples, found.log_probs.tolist(), strict=True):
+            if not math.isfinite(log_prob):
+                raise DivergedError(
+                    f"The model gives a text the log-probability {log_prob}.",
+                    hint="Its weights are no numbers any more; lower training.learning_rate.",
+                )
+            sums[index] = log_prob
+        advance(len(members))
+    return sums
 
 
 def _continuation(sequence: EncodedExample) -> Continuation:

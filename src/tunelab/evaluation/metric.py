@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from tunelab.metrics.squad import Floats, Mask
@@ -16,12 +17,25 @@ class Metric:
     about: Mask
     """(N,) the items that the figure is about, at least one."""
     values: Floats
-    """(N,) in points: the mean over `about` is 100 times the fraction."""
+    """(N,) in the unit of tables: points, unless `scale` says otherwise."""
+    scale: float = 100.0
+    """The mean over `about` is so many times the figure of scores.json; 1: it is that figure."""
+    lower_is_better: bool = False
 
     @property
     def mean(self) -> float:
-        """The figure, in points."""
+        """The figure, in the unit of tables."""
         return float(self.values[self.about].mean())
+
+    @property
+    def figure(self) -> float:
+        """The figure of scores.json."""
+        return self.mean / self.scale
+
+    @property
+    def highest(self) -> float:
+        """The highest value that it can have, in the unit of tables."""
+        return 100.0 if self.scale == 100.0 else math.inf
 
 
 @dataclass(frozen=True, slots=True)

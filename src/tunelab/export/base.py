@@ -13,11 +13,12 @@ from accelerate import Accelerator
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tunelab.data import ItemT, load_choices, load_squad
+from tunelab.data import ItemT, load_squad
 from tunelab.errors import ModelError
 from tunelab.recipe import NoTuning, Recipe, SquadTask
 from tunelab.records import Manifest, Prediction
-from tunelab.runs.family import Trainable, TrainedT, load_choice_family, load_family
+from tunelab.runs.family import Trainable, TrainedT, load_family
+from tunelab.runs.opening import open_task
 from tunelab.runs.progress import Display
 from tunelab.tuning import TunedModel
 from tunelab.tuning.parity import Logits
@@ -72,12 +73,8 @@ def load_base(recipe: Recipe) -> Base:
             )
             return _base(family, data.test)
         case task:
-            choices = load_choices(task)
-            chooser = load_choice_family(
-                untuned, task, choices.shots, total_steps=1, accelerator=accelerator,
-                display=display,
-            )  # fmt: skip
-            return _base(chooser, choices.test)
+            opened = open_task(untuned, task, display=display)
+            return _base(opened.family(1, accelerator), opened.data.test)
 
 
 def check_base(base: Base, manifest: Manifest, *, path: str) -> None:

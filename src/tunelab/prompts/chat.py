@@ -79,18 +79,18 @@ def frame_of(
     Raises:
         ModelError: there is no chat template, it cannot be rendered, or it loses a part.
     """
-    before, closing = _render(tokenizer, conversation)
-    last = before[-1]
+    *before, last, _, closing = render(tokenizer, conversation)
     assert isinstance(last, str)
+    assert isinstance(closing, str)
     # a space that the template puts before an answer is a part of the answer's first token
     prompt = last.rstrip(" ")
     lead = last[len(prompt) :]
     return Frame(
         version=version,
-        prompt=(*before[:-1], prompt),
+        prompt=(*before, prompt),
         opening=lead + OPENING,
         ending=ENDING,
-        closing=_up_to_control(closing, lexer),
+        closing=up_to_control(closing, lexer),
         stop_texts=STOP_TEXTS,
     )
 
@@ -153,14 +153,26 @@ def _asked(settings: Prompt, context: Piece, question: Piece, *, no_answer: str)
     ]
 
 
-def _render(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
-) -> tuple[list[Piece], str]:
-    """The pieces up to the answer, the last one text of the template; and the text behind it."""
+def render(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    instead: str = "prompt.style=plain",
+) -> list[Piece]:
+    """The conversation as the template writes it: its own texts, and by turns what fills them.
+
+    Args:
+        tokenizer: with a chat template.
+        messages: each with one piece at least that is no text of the template.
+        instead: the setting that needs no template.
+
+    Raises:
+        ModelError: there is no chat template, it cannot be rendered, or it loses a part.
+    """
     if not tokenizer.chat_template:
         raise ModelError(
-            "The tokenizer has no chat template, which prompt.style=chat-json needs.",
-            hint="Say prompt.style=plain, or use the checkpoint's chat (instruct) version.",
+            "The tokenizer has no chat template.",
+            hint=f"Say {instead}, or use the checkpoint's chat (instruct) version.",
         )
     marked: list[Piece] = []
 
@@ -181,23 +193,23 @@ def _render(
     except Exception as error:  # a template is a program: anything may happen in it
         raise ModelError(
             f"The chat template of the tokenizer cannot be rendered: {error}",
-            hint="Templates without a system role need prompt.system: null, and some allow one "
-            "turn only (prompt.turns=single). prompt.style=plain needs no template.",
+            hint="Templates without a system role cannot take a system message, and some allow "
+            f"one turn only. {instead} needs no template.",
         ) from error
     assert isinstance(text, str)
     first, *rest = _MARK.split(text)
     if [int(number) for number in rest[::2]] != list(range(len(marked))):
         raise ModelError(
             "The chat template of the tokenizer drops, repeats or reorders messages.",
-            hint="Say prompt.style=plain, or repair tokenizer.chat_template.",
+            hint=f"Say {instead}, or repair tokenizer.chat_template.",
         )
     pieces: list[Piece] = [first]
     for number, literal in zip(rest[::2], rest[1::2], strict=True):
         pieces += [marked[int(number)], literal]
-    return pieces[:-2], rest[-1]
+    return pieces
 
 
-def _up_to_control(text: str, lexer: Lexer) -> str:
+def up_to_control(text: str, lexer: Lexer) -> str:
     """The text that closes a turn, up to its control token; empty if there is none."""
     ordinary, *rest = lexer.split(text)
     return ordinary + rest[0] if rest else ""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Tag, ValidationError
 
 from tunelab.errors import RecipeError, RecordError, did_you_mean
 from tunelab.recipe.schema import Recipe
+from tunelab.recipe.tasks import as_mixture
 
 RawRecipe = dict[str, Any]
 
@@ -24,6 +25,8 @@ _FLAT = ("grid", "search.over")
 """Tables whose keys are themselves dotted paths."""
 _PATHS = ("task.train", "task.test", "task.test_ids", "model.path", "model.calibration")
 """Settings that may be paths."""
+_LISTED_TASKS = ("also_evaluate", "task", "task.parts")
+"""Lists of tasks."""
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -41,6 +44,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} cannot be read: {error}.") from error
     raw = _resolve_paths(_parse(text, str(path)), path.parent)
+    if "task" in raw:
+        raw["task"] = as_mixture(raw["task"])  # so that settings find its weights
     for override in overrides:
         _apply(override, raw)
     return validate(_resolve_paths(raw, Path.cwd()), source=str(path))
@@ -189,7 +194,7 @@ def _resolve_paths(raw: RawRecipe, base: Path) -> RawRecipe:
             return {key: walk(value, f"{dotted}.{key}".strip(".")) for key, value in tree.items()}
         if dotted == "grid.cases" and isinstance(tree, list):
             return [walk(case, "") for case in tree]
-        if dotted == "also_evaluate" and isinstance(tree, list):
+        if dotted in _LISTED_TASKS and isinstance(tree, list):
             return [walk(task, "task") if isinstance(task, dict) else task for task in tree]
         leaf = dotted.removeprefix("grid.").removeprefix("search.over.")
         return resolve(tree) if leaf in _PATHS else tree
@@ -206,7 +211,7 @@ def _resolve_path(text: str, base: Path) -> str:
     expanded = os.path.expanduser(text)  # noqa: PTH111 - keeps "./" to look at
     path = base / expanded
     looks_like_path = expanded.startswith((".", "/")) or expanded.endswith(
-        (".json", ".jsonl", ".gz")
+        (".json", ".jsonl", ".gz", ".parquet", ".txt")
     )
     return str(path.resolve()) if looks_like_path or path.exists() else expanded
 
@@ -241,6 +246,8 @@ def _explain(detail: Any) -> tuple[str, str]:
         return f"'{dotted}.kind' is '{tag}', which is no kind.", did_you_mean(tag, kinds)
     if detail["type"] == "union_tag_not_found":
         return f"'{dotted}' has no kind.", f"Write for example {dotted}: {{kind: lora, rank: 8}}."
+    if detail["type"] == "value_error":
+        return f"'{dotted}': {detail['ctx']['error']}.", ""
     message = detail["msg"][0].lower() + detail["msg"][1:].replace("tuple", "list")
     return f"'{dotted}' is {detail['input']!r}, but {message}.", ""
 
@@ -261,7 +268,8 @@ def _walk_schema(location: Sequence[str | int]) -> tuple[list[str], set[str]]:
             continue
         keys.append(str(part))
         if isinstance(part, int) and get_origin(annotation) is tuple:
-            annotation = _unwrap(get_args(annotation)[min(part, len(get_args(annotation)) - 1)])
+            items = [item for item in get_args(annotation) if item is not Ellipsis]
+            annotation = _unwrap(items[min(part, len(items) - 1)])
             continue
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             allowed = set(annotation.model_fields)

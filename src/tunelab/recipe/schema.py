@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from tunelab.recipe.settings import Names, Settings
-from tunelab.recipe.tasks import ChoiceTasks, SquadTask, Task
+from tunelab.recipe.tasks import FurtherTasks, SquadTask, Task
 
 Precision = Literal["none", "int8", "nf4", "gptq-int4", "gptq-int8"]
 
@@ -285,7 +285,7 @@ class Recipe(Settings):
     label: str | None = Field(default=None, pattern=r"^[^,/@|\n]{1,60}$")
     """Names a row of the tables, in a case of the grid; not given: made from what differs."""
     task: Task = SquadTask()
-    """What is learnt and tested: a table with its `kind`."""
+    """What is learnt and tested: a table with its `kind`, or a list of them with weights."""
     model: Model = Model()
     """What is tuned."""
     prompt: Prompt = Prompt()
@@ -296,10 +296,10 @@ class Recipe(Settings):
     """How long and how fast."""
     evaluation: Evaluation = Evaluation()
     """How answers are read off."""
-    also_evaluate: ChoiceTasks = ()
+    also_evaluate: FurtherTasks = ()
     """What must not be forgotten: names such as mmlu, or tables as of `task`.
 
-    The untuned model and every tuned one are scored on the same questions; decoders only.
+    The untuned model and every tuned one are scored on the same items; decoders only.
     """
     seed: int = Field(default=0, ge=0)
     """Initialisation, dropout and the order of the data, the same order for every method."""

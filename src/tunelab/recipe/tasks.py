@@ -1,14 +1,16 @@
 """The kinds of task a recipe may name: where their data are, and how they are asked and scored.
 
-The first is read off a paragraph. The others have given answers, of which a model chooses one: a
-decoder by how likely it finds each, an encoder with a classification head.
+The first is read off a paragraph. Some have given answers, of which a model chooses one: a decoder
+by how likely it finds each, an encoder with a classification head. Others are answered in free
+text, by decoders alone.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tunelab.errors import RecipeError
 from tunelab.recipe.settings import Names, Settings, SomeNames, as_text
@@ -120,6 +122,58 @@ class TruthfulqaTask(ChoiceTask):
     """`mc_task.json` or a hub id. The six worked examples of the paper stand in front."""
 
 
+class WrittenTask(Settings):
+    """What tasks that are answered in free text have in common."""
+
+    train: SomeNames = ()
+    """Files (.jsonl, .json, .parquet; .gz too) or hub ids; OWNER/NAME#SPLIT names a split."""
+    test: Names
+    """Likewise. Never used for any choice; what is tested is not trained on."""
+    train_limit: int | None = Field(default=None, ge=1)
+    """Rows: whole groups in the order of a hash, the last one cut."""
+    test_limit: int | None = Field(default=None, ge=1)
+    """Likewise."""
+    validation: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of the training rows held out, as whole groups, for every choice."""
+    template: Literal["model", "plain"] = "model"
+    """model: the tokenizer's chat template. plain: headings, for a model without one."""
+    bad_rows: Literal["refuse", "leave-out"] = "refuse"
+    """What becomes of rows that cannot be read: an error that names the first, or a count."""
+
+
+class ChatTask(WrittenTask):
+    """Conversations: messages, ShareGPT or Alpaca rows; every turn of the assistant is trained."""
+
+    kind: Literal["chat"]
+
+
+class TextQaTask(WrittenTask):
+    """Questions on a text, answered in free words: rows of context, question and answers."""
+
+    kind: Literal["text-qa"]
+
+
+class TextTask(Settings):
+    """General text as it is, read in windows for its perplexity; trained, all of it is learnt."""
+
+    kind: Literal["text"]
+    train: SomeNames = ()
+    """Rows with a `text` (.jsonl, .json, .parquet, a hub id), or any other text file, which is cut
+    at empty lines into pieces of 4,000 characters or more; .gz too."""
+    test: Names
+    """Likewise. Never used for any choice; what is tested is not trained on."""
+    train_limit: int | None = Field(default=None, ge=1)
+    """Texts, in the order of a hash."""
+    test_limit: int | None = Field(default=None, ge=1)
+    """Likewise."""
+    validation: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of the training texts held out for every choice."""
+    window: int = Field(default=1024, ge=16)
+    """Tokens of a window; a long text is read in several."""
+    overlap: int = Field(default=0, ge=0)
+    """Tokens that a window takes over from the one before it, to be read and not scored again."""
+
+
 def _kind(value: object) -> str:
     match value:
         case {"kind": str(kind)} | Settings(kind=str(kind)):
@@ -129,15 +183,117 @@ def _kind(value: object) -> str:
 
 
 AnyChoiceTask = PubmedqaTask | MmluTask | ArcTask | HellaswagTask | TruthfulqaTask
+AnyWrittenTask = ChatTask | TextQaTask
+FurtherTask = AnyChoiceTask | AnyWrittenTask | TextTask
+"""What a model may be asked that was not tuned on it."""
+SingleTask = SquadTask | FurtherTask
 
-Task = Annotated[
-    Annotated[SquadTask, Tag("squad")]
-    | Annotated[PubmedqaTask, Tag("pubmedqa")]
+_FurtherTasks = (
+    Annotated[PubmedqaTask, Tag("pubmedqa")]
     | Annotated[MmluTask, Tag("mmlu")]
     | Annotated[ArcTask, Tag("arc")]
     | Annotated[HellaswagTask, Tag("hellaswag")]
-    | Annotated[TruthfulqaTask, Tag("truthfulqa")],
+    | Annotated[TruthfulqaTask, Tag("truthfulqa")]
+    | Annotated[ChatTask, Tag("chat")]
+    | Annotated[TextQaTask, Tag("text-qa")]
+    | Annotated[TextTask, Tag("text")]
+)
+_SingleTask = Annotated[Annotated[SquadTask, Tag("squad")] | _FurtherTasks, Discriminator(_kind)]
+
+
+class MixtureTask(Settings):
+    """Several tasks trained together; every run is scored on each of them."""
+
+    kind: Literal["mixture"]
+    parts: tuple[_SingleTask, ...] = Field(min_length=2)
+    """The tasks, as tables; decoders only."""
+    weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Each part's share of an epoch's examples, relative to the others; not given: equal shares.
+
+    A part of weight 0 is not trained on, and scored all the same.
+    """
+    examples: int | None = Field(default=None, ge=1)
+    """Examples of an epoch; not given: as many as the parts with a weight have together."""
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        if self.weights and len(self.weights) != len(self.parts):
+            raise ValueError(f"it has {len(self.parts)} parts and {len(self.weights)} weights")
+        if self.weights and not 0 < sum(self.weights) < math.inf:
+            raise ValueError("its weights should be finite and not all 0")
+        return self
+
+    @property
+    def train(self) -> tuple[str, ...]:
+        """What the parts are trained on."""
+        return tuple(name for part in self.parts for name in part.train)
+
+    @property
+    def test(self) -> tuple[str, ...]:
+        """What the parts are tested on."""
+        return tuple(name for part in self.parts for name in part.test)
+
+    @property
+    def validation(self) -> float:
+        """The largest share that a part holds out."""
+        return max(part.validation for part in self.parts)
+
+    @property
+    def train_limit(self) -> None:
+        """Every part has its own."""
+        return None
+
+
+def task_name(task: Task) -> str:
+    """The task's name in scores.json and on the command line."""
+    match task:
+        case SquadTask():
+            return "squad" if task.version == "1.1" else "squad_v2"
+        case ArcTask():
+            return f"arc_{task.part}"
+        case _:
+            return task.kind
+
+
+def part_names(task: MixtureTask) -> tuple[str, ...]:
+    """The names of the parts: `chat`, `chat-2` ... where a kind comes again."""
+    names = [task_name(part) for part in task.parts]
+    return tuple(
+        name if names.index(name) == place else f"{name}-{names[: place + 1].count(name)}"
+        for place, name in enumerate(names)
+    )
+
+
+def untrained(task: Task) -> Task:
+    """The task as a model is asked it that learns nothing: whatever is trained on is left out.
+
+    So the runs of a data swap share one untuned model. Tasks that may show training questions stay
+    as they are.
+    """
+    match task:
+        case ChatTask() | TextQaTask() | TextTask():
+            usual = type(task).model_fields["validation"].default
+            return task.model_copy(update={"train": (), "train_limit": None, "validation": usual})
+        case MixtureTask():
+            parts = tuple(untrained(part) for part in task.parts)
+            return task.model_copy(update={"parts": parts, "weights": (), "examples": None})
+        case _:
+            return task
+
+
+def as_mixture(value: object) -> object:
+    """A list of tasks, each with its `weight`, stands for a mixture."""
+    if not isinstance(value, list | tuple):
+        return value
+    parts = [dict(each) if isinstance(each, dict) else each for each in value]
+    weights = [part.pop("weight", 1) for part in parts if isinstance(part, dict)]
+    return {"kind": "mixture", "parts": parts, "weights": weights}
+
+
+Task = Annotated[
+    Annotated[SquadTask, Tag("squad")] | _FurtherTasks | Annotated[MixtureTask, Tag("mixture")],
     Discriminator(_kind),
+    BeforeValidator(as_mixture),
 ]
 
 
@@ -150,19 +306,8 @@ def _as_tables(value: object) -> object:
     return value
 
 
-ChoiceTasks = Annotated[
-    tuple[
-        Annotated[
-            Annotated[PubmedqaTask, Tag("pubmedqa")]
-            | Annotated[MmluTask, Tag("mmlu")]
-            | Annotated[ArcTask, Tag("arc")]
-            | Annotated[HellaswagTask, Tag("hellaswag")]
-            | Annotated[TruthfulqaTask, Tag("truthfulqa")],
-            Discriminator(_kind),
-        ],
-        ...,
-    ],
-    BeforeValidator(_as_tables),
+FurtherTasks = Annotated[
+    tuple[Annotated[_FurtherTasks, Discriminator(_kind)], ...], BeforeValidator(_as_tables)
 ]
 
 

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """2 added what a decoder wrote to a prediction; 3 how it weighed given choices, the cost of a
-search and the list of files."""
+search and the list of files; 4 replies in free text, and how likely a model found a text."""
 
-READABLE_VERSIONS = (1, 2, 3)
+READABLE_VERSIONS = (1, 2, 3, 4)
 """What an earlier version lacks has a default."""
 
 Status = Literal["running", "ok", "out_of_memory", "diverged", "failed", "interrupted"]
@@ -182,6 +182,29 @@ class Weighed(Record):
     """Further true ones, which count for MC2 alone."""
 
 
+class Read(Record):
+    """How likely a model found a text that it was given."""
+
+    log_prob: float
+    """Of all its tokens that were asked for, each given what is before it; in nats."""
+    tokens: int
+    bytes: int
+    """Of the same text in UTF-8."""
+
+
+class Replied(Record):
+    """What a model was asked in a conversation, and replied."""
+
+    prompt: str
+    """Up to where the reply begins."""
+    response: str
+    """All that it wrote; a control token, but for the one that ends a turn, stands as its name."""
+    finished: Finish
+    """stop: by itself. length: at the limit of tokens."""
+    both_sides: bool
+    """Whether the model went on to write the user's turn."""
+
+
 class Prediction(Record):
     """One line of predictions.jsonl: all that rescoring an item needs, and no times."""
 
@@ -204,6 +227,10 @@ class Prediction(Record):
     """None for an extractive model."""
     weighed: Weighed | None = None
     """Of a task with given choices, unless a decoder wrote its answer."""
+    read: Read | None = None
+    """Of free text: the true replies, or the text itself. None where it was too long to be read."""
+    replied: Replied | None = None
+    """Of free text: what was written for the last turn. None where that was too long."""
 
 
 class OrderShard(Record):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tunelab.metrics.pubmedqa import LABELS
 from tunelab.models.checkpoint import BUNDLED
-from tunelab.recipe import Recipe, SquadTask
+from tunelab.recipe import MixtureTask, Recipe, SquadTask
 
 Head = Literal["spans", "classes", "text"]
 """What comes out of a model: a span of the context, one of a few answers, or text."""
@@ -40,7 +40,7 @@ def loading(recipe: Recipe, *, base: str, head: Head, adapter: bool, in_run: boo
         return "\n\n".join(parts)
     if isinstance(recipe.task, SquadTask):
         parts += ["With tunelab, as the run that scored:", code(_ASKED)]
-    elif head == "text":
+    elif head == "text" and not isinstance(recipe.task, MixtureTask):
         again = f"tunelab evaluate .. --task {recipe.task.kind}"
         parts += ["With tunelab, on the task again:", code([again], "sh")]
     return "\n\n".join(parts)

@@ -37,10 +37,11 @@ class Comparison:
         low, high = self.by_article.low, self.by_article.high
         if low is None or high is None:
             return self.verdict.sentence
-        if self.verdict.outcome == "worse":  # then the sentence is about second - first
+        shown = self.verdict.outcome in ("better", "worse")
+        if shown and self.verdict.difference.value < 0:  # then the sentence is about second - first
             low, high = -high, -low
         told = f"{self.verdict.sentence}; by {self.units.wider} [{low:.1f}, {high:.1f}]"
-        doubtful = self.verdict.outcome in ("better", "worse") and low <= 0 <= high
+        doubtful = shown and low <= 0 <= high
         return told + (", which holds 0" if doubtful else "")
 
     def document(self) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def _compare(
     scored = [
         Scored.of(group, metric)
         for group in groups
-        if group[0].measured and metric in group[0].measured.metrics
+        if all(_has(method, metric) for method in group)
     ]
     if not scored:
         return []
@@ -158,6 +159,7 @@ def _compare(
         metric=measured.metrics[metric].spoken,
         unit=measured.units.group,
         alpha=looks.alpha if looks else ALPHA,
+        lower_is_better=measured.metrics[metric].lower_is_better,
     )
     return [
         Comparison(
@@ -170,6 +172,10 @@ def _compare(
         )
         for verdict in verdicts
     ]
+
+
+def _has(method: Method, metric: str) -> bool:
+    return all(run.measured and metric in run.measured.metrics for run in method.finished)
 
 
 def _differences(scored: Sequence[Scored], seeds: Seeds | None, *, wider: bool) -> Differences:

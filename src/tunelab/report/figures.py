@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 
+from tunelab.statistics import digits_for
+
 
 def count(value: float) -> str:
     """1234567 -> 1,234,567."""
@@ -55,7 +57,7 @@ def spread(values: Sequence[float | None], show: Callable[[float], str]) -> str:
 
 def scored(value: float, *ends: float, unit: str = "") -> str:
     """A score or a difference in percent or points, with its interval: 61.0 F1 [56.8, 65.2]."""
-    digits = 2 if len(ends) == 2 and ends[1] - ends[0] < 0.2 else 1
+    digits = digits_for(ends[1] - ends[0]) if len(ends) == 2 else 1
     shown, *around = (_signless_zero(f"{each:.{digits}f}") for each in (value, *ends))
     interval = f" [{', '.join(around)}]" if len(around) == 2 else ""
     return shown + (f" {unit}" if unit else "") + interval

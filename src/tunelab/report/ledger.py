@@ -6,7 +6,7 @@ a verdict. Files alone; where there is no untuned model to compare with, there i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,21 @@ from typing import Any
 import numpy as np
 
 from tunelab.errors import RecordError, UsageError
-from tunelab.evaluation.measure import measure, task_name
-from tunelab.evaluation.metric import Measured
-from tunelab.metrics.squad import Floats
-from tunelab.recipe import Model, Task
+from tunelab.evaluation.measure import measure, part_rows
+from tunelab.evaluation.metric import Measured, Metric
+from tunelab.recipe import (
+    MixtureTask,
+    Model,
+    SingleTask,
+    Task,
+    part_names,
+    task_name,
+    untrained,
+)
 from tunelab.records import Prediction, RunDirectory, find_runs
 from tunelab.report.figures import duration, middle
 from tunelab.report.study import Method, Run, Study, read_run
-from tunelab.statistics import Difference, Verdict, judge, paired_difference
+from tunelab.statistics import Difference, Verdict, digits_for, judge, paired_difference
 
 BASE = "base"
 """Where `tunelab run` puts the untuned models, and what they are called here."""
@@ -34,16 +41,25 @@ class Entry:
     task: str
     spoken: str
     """Name of the task's first metric."""
+    scale: float
+    """Of its metric: 100 for points."""
     base: float
-    """In points, as is `tuned`."""
+    """In the unit of tables, as is `tuned`."""
     tuned: float
     verdict: Verdict
     target: bool
-    """Whether it is the task that was tuned on."""
+    """Whether it is the task that was tuned on, or a part of it."""
+    beside: str = ""
+    """Further figures of the cell, such as bits per byte."""
+
+    @property
+    def in_points(self) -> bool:
+        """Whether its difference counts among points gained and lost; a perplexity's does not."""
+        return self.scale == 100.0
 
     @property
     def difference(self) -> Difference:
-        """Tuned minus untuned, in points."""
+        """Tuned minus untuned."""
         return self.verdict.difference
 
 
@@ -56,13 +72,14 @@ class Account:
 
     @property
     def gained(self) -> float:
-        """Points gained on the task that was tuned on."""
-        return self.entries[0].difference.value
+        """Points gained on the task that was tuned on, or on its parts together."""
+        return sum(each.difference.value for each in self.entries if each.target and each.in_points)
 
     @property
     def lost(self) -> float:
         """Points lost on the others together; what rose elsewhere makes up for nothing."""
-        return sum(max(0.0, -each.difference.value) for each in self.entries if not each.target)
+        elsewhere = [each for each in self.entries if each.in_points and not each.target]
+        return sum(max(0.0, -each.difference.value) for each in elsewhere)
 
     @property
     def gained_per_lost(self) -> float | None:
@@ -83,24 +100,45 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A model's first metric on one task."""
+    """What a model scores on one task."""
 
     measured: Measured
-    ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    values: Floats
-    """(N,) in points, in the order of `ids`."""
+    rows: dict[str, Prediction]
+    """By id; ordered."""
 
     @classmethod
     def of(cls, task: Task, rows: Sequence[Prediction]) -> _Scored:
         ordered = sorted(rows, key=lambda row: row.id)
-        measured = measure(task, ordered)
-        return cls(
-            measured,
-            tuple(row.id for row in ordered),
-            tuple(row.group for row in ordered),
-            measured.metrics[measured.headline[0]].values,
-        )
+        return cls(measure(task, ordered), {row.id: row for row in ordered})
+
+    @property
+    def metric(self) -> Metric:
+        """The first one."""
+        return self.measured.metrics[self.measured.headline[0]]
+
+    @property
+    def groups(self) -> list[str]:
+        """Of the items, in the order of the metric's values."""
+        return [row.group for row in self.rows.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A task that a method and the untuned model were asked."""
+
+    name: str
+    task: SingleTask
+    whole: Task
+    """What its predictions lie under: itself, or the mixture that it is a part of."""
+    target: bool
+
+    def score(self, rows: Sequence[Prediction]) -> _Scored:
+        """Of predictions about the whole."""
+        wanted = part_rows(self.name, rows) if isinstance(self.whole, MixtureTask) else rows
+        return _Scored.of(self.task, wanted)
+
+
+_Compared = tuple[Method, _Scored, list[_Scored], bool]
 
 
 def read_ledger(study: Study) -> list[Account]:
@@ -112,26 +150,31 @@ def read_ledger(study: Study) -> list[Account]:
     bases = _read_bases(study.directory / BASE)
     if not bases:
         return []
-    found: dict[str, list[tuple[Method, _Scored, list[_Scored], bool]]] = {}
+    found: dict[str, list[_Compared]] = {}
     for method in study.methods:
-        for task in _tasks(method):
-            base = bases.get(_key(method.finished[0].recipe.model, task))
-            if base is not None:
-                target = task == method.finished[0].recipe.task
-                tuned = [_tuned(run, task, target=target) for run in method.finished]
+        for asked in _asked(method):
+            recipe = method.finished[0].recipe
+            held_out = asked.target and recipe.evaluation.split == "validation"
+            whole = asked.whole if held_out else untrained(asked.whole)
+            rows = bases.get(_key(recipe.model, whole))
+            if rows is not None:
+                base = asked.score(rows)
+                tuned = [asked.score(_tuned(run, asked)) for run in method.finished]
                 _refuse_other_questions(base, tuned)
-                found.setdefault(task_name(task), []).append((method, base, tuned, target))
+                found.setdefault(asked.name, []).append((method, base, tuned, asked.target))
     entries: dict[str, list[Entry]] = {method.label: [] for method in study.methods}
     for name, compared in found.items():
         for (method, base, tuned, target), verdict in zip(compared, _judge(compared), strict=True):
             entries[method.label].append(
                 Entry(
                     task=name,
-                    spoken=_spoken(base.measured),
-                    base=float(base.values.mean()),
-                    tuned=float(np.mean([each.values.mean() for each in tuned])),
+                    spoken=base.metric.spoken,
+                    scale=base.metric.scale,
+                    base=base.metric.mean,
+                    tuned=_mean(each.metric for each in tuned),
                     verdict=verdict,
                     target=target,
+                    beside=_beside(base, tuned),
                 )
             )
     return [
@@ -144,8 +187,8 @@ def read_ledger(study: Study) -> list[Account]:
 def ledger_markdown(accounts: Sequence[Account]) -> str:
     """One row a method: before, after and difference for each task, and what a loss bought."""
     tasks = list(dict.fromkeys(each.task for account in accounts for each in account.entries))
-    target = accounts[0].entries[0].task
-    heads = [f"{name} (own task)" if name == target else name for name in tasks]
+    own = {each.task for account in accounts for each in account.entries if each.target}
+    heads = [f"{name} (own task)" if name in own else name for name in tasks]
     lines = [
         "| method | "
         + " | ".join(heads)
@@ -175,7 +218,8 @@ def ledger_sentences(accounts: Sequence[Account]) -> list[str]:
         *told,
         "Each cell: the first metric of the task, untuned > tuned, and the difference with its "
         "95 % interval, paired on the same questions; verdicts are corrected by Holm's method for "
-        "all methods of a task. Points lost: the sum of all losses elsewhere, separable or not.",
+        "all methods of a task. Points lost: the sum of all losses elsewhere, separable or not; a "
+        "perplexity, where lower is better, is not counted among them.",
     ]
 
 
@@ -204,17 +248,16 @@ def ledger_document(accounts: Sequence[Account]) -> list[dict[str, Any]]:
     ]
 
 
-def _read_bases(directory: Path) -> dict[str, _Scored]:
+def _read_bases(directory: Path) -> dict[str, list[Prediction]]:
     try:
         places = find_runs(directory)
     except UsageError:
         return {}
-    found: dict[str, _Scored] = {}
+    found: dict[str, list[Prediction]] = {}
     for place in places:
         run = read_run(place)
         if run.status == "ok":
-            rows = place.read_predictions()
-            found[_key(run.recipe.model, run.recipe.task)] = _Scored.of(run.recipe.task, rows)
+            found[_key(run.recipe.model, run.recipe.task)] = place.read_predictions()
     return found
 
 
@@ -224,55 +267,82 @@ def _key(model: Model, task: Task) -> str:
     return f"{told}\n{task.model_dump_json()}"
 
 
-def _tasks(method: Method) -> list[Task]:
-    if not method.finished:
+def _asked(method: Method) -> list[_Asked]:
+    """The method's own task, or its parts, and the others."""
+    if not method.finished or not method.finished[0].recipe.also_evaluate:
         return []
     recipe = method.finished[0].recipe
-    return [recipe.task, *recipe.also_evaluate] if recipe.also_evaluate else []
+    task = recipe.task
+    if isinstance(task, MixtureTask):
+        parts = zip(part_names(task), task.parts, strict=True)
+        own = [_Asked(name, part, task, target=True) for name, part in parts]
+    else:
+        own = [_Asked(task_name(task), task, task, target=True)]
+    return own + [
+        _Asked(task_name(each), each, each, target=False) for each in recipe.also_evaluate
+    ]
 
 
-def _tuned(run: Run, task: Task, *, target: bool) -> _Scored:
+def _tuned(run: Run, asked: _Asked) -> list[Prediction]:
     place: RunDirectory = run.directory
-    rows = place.read_predictions() if target else place.read_ablated(task_name(task))
-    return _Scored.of(task, rows)
+    return place.read_predictions() if asked.target else place.read_ablated(asked.name)
 
 
 def _refuse_other_questions(base: _Scored, tuned: Sequence[_Scored]) -> None:
     for each in tuned:
-        if each.ids != base.ids:
+        if list(each.rows) != list(base.rows):
             raise RecordError(
-                f"{base.measured.task}: the untuned model answered {len(base.ids):,} questions, "
-                f"the tuned one {len(each.ids):,}, not all the same.",
+                f"{base.measured.task}: the untuned model answered {len(base.rows):,} questions, "
+                f"the tuned one {len(each.rows):,}, not all the same.",
                 hint="The data changed between the runs. Move the output directory away and run "
                 "again.",
             )
 
 
-def _judge(compared: Sequence[tuple[Method, _Scored, list[_Scored], bool]]) -> list[Verdict]:
+def _judge(compared: Sequence[_Compared]) -> list[Verdict]:
     """Verdicts on all methods against the untuned model, on one task."""
-    measured = compared[0][1].measured
-    about = measured.metrics[measured.headline[0]].about
-    assert about.all(), "first metrics are about all questions"
+    first = compared[0][1]
+    assert first.metric.about.all(), "first metrics are about all questions"
     differences = [
         (
             method.label,
             "the untuned model",
             paired_difference(
-                np.stack([each.values for each in tuned]), base.values, list(base.groups)
+                np.stack([each.metric.values for each in tuned]), base.metric.values, base.groups
             ),
         )
         for method, base, tuned, _ in compared
     ]
-    return judge(differences, metric=_spoken(measured), unit=measured.units.group)
+    return judge(
+        differences,
+        metric=first.metric.spoken,
+        unit=first.measured.units.group,
+        lower_is_better=first.metric.lower_is_better,
+    )
 
 
-def _spoken(measured: Measured) -> str:
-    return measured.metrics[measured.headline[0]].spoken
+def _mean(metrics: Iterable[Metric]) -> float:
+    """Of the seeds."""
+    return float(np.mean([metric.mean for metric in metrics]))
+
+
+def _beside(base: _Scored, tuned: Sequence[_Scored]) -> str:
+    """The bits per byte of general text, before and after."""
+    name = "bits_per_byte"
+    if base.measured.headline[0] != "perplexity" or name not in base.measured.metrics:
+        return ""
+    after = _mean(each.measured.metrics[name] for each in tuned)
+    before = base.measured.metrics[name].mean
+    return f"; {before:.3f} > {after:.3f} bits per byte"
 
 
 def _cell(entry: Entry) -> str:
     found = entry.difference
-    told = f"{entry.base:.1f} > {entry.tuned:.1f} {entry.spoken}: {found.value:+.1f}"
     if found.low is None or found.high is None:
-        return told
-    return f"{told} [{found.low:.1f}, {found.high:.1f}]"
+        told = f"{entry.base:.1f} > {entry.tuned:.1f} {entry.spoken}: {found.value:+.1f}"
+        return told + entry.beside
+    digits = digits_for(found.high - found.low)
+    before, after = f"{entry.base:.{digits}f}", f"{entry.tuned:.{digits}f}"
+    around = f"[{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    told = f"{before} > {after} {entry.spoken}: {found.value:+.{digits}f} {around}"
+    return told + entry.beside

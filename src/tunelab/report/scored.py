@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
+
 from tunelab.evaluation.metric import Measured
 from tunelab.metrics.squad import Floats
 from tunelab.report.study import Method
@@ -33,7 +35,13 @@ class Scored:
         """Of methods with finished runs on the same items."""
         items, measured = methods[0].items, methods[0].measured
         assert items is not None and measured is not None
-        about = measured.metrics[metric].about
+        abouts = [
+            run.measured.metrics[metric].about
+            for method in methods
+            for run in method.finished
+            if run.measured
+        ]
+        about = np.logical_and.reduce(abouts)  # a text may be too long for one model alone
         wanted = about.nonzero()[0]
         return cls(
             measured,

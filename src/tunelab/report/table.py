@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunelab.records import Cost, Forecast
-from tunelab.report.figures import count, duration, middle, rate, share, size, spread
+from tunelab.report.figures import count, duration, middle, rate, scored, share, size, spread
 from tunelab.report.study import Method, Run
 from tunelab.statistics import Interval, mean_interval
 
@@ -54,10 +54,11 @@ def make_row(method: Method) -> Row:
     intervals: dict[str, Interval] = {}
     items = method.items
     if items is not None:
-        for metric in method.measured.metrics if method.measured else ():
-            about, scores = method.scores(metric)
+        for name, metric in (method.measured.metrics if method.measured else {}).items():
+            about, scores = method.scores(name)
             groups = [g for g, wanted in zip(items.groups, about, strict=True) if wanted]
-            intervals[metric] = mean_interval(scores[:, about], groups).within(0, 100)
+            found = mean_interval(scores[:, about], groups)
+            intervals[name] = found.within(0, metric.highest)
     return Row(method, intervals)
 
 
@@ -206,8 +207,8 @@ def _scored(interval: Interval | None) -> str:
     if interval is None:
         return "-"
     if interval.low is None or interval.high is None:
-        return f"{interval.value:.1f}"
-    return f"{interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}]"
+        return scored(interval.value)
+    return scored(interval.value, interval.low, interval.high)
 
 
 def _escaped(text: str) -> str:

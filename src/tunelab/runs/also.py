@@ -4,7 +4,7 @@
     DIR/runs/<run>/predictions-<task>.jsonl   a tuned one, in the directory of its run
 
 The untuned model is also scored on the recipe's own task, for what was gained. The model reads as
-much as it can on the other tasks, whatever `model.max_length` says.
+much as it can on the other tasks, whatever `model.max_length` says; of general text, a window.
 """
 
 from __future__ import annotations
@@ -15,14 +15,28 @@ from dataclasses import dataclass
 from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
-from tunelab.data import load_choices
+from tunelab.data import load_single
 from tunelab.errors import RecipeError
-from tunelab.evaluation.measure import task_name
 from tunelab.models.loading import readable_length, reading_direction
-from tunelab.recipe import AnyChoiceTask, Model, NoTuning, Recipe, Training, digest
+from tunelab.recipe import (
+    ChatTask,
+    Evaluation,
+    FurtherTask,
+    MixtureTask,
+    Model,
+    NoTuning,
+    Recipe,
+    TextQaTask,
+    Training,
+    digest,
+    part_names,
+    task_name,
+    untrained,
+)
 from tunelab.records import Prediction
-from tunelab.runs.choosing import Chooser
+from tunelab.runs.loaded import Loaded
 from tunelab.runs.progress import Display
+from tunelab.runs.responders import responder_of
 from tunelab.tuning import TunedModel
 
 BASE = "base"
@@ -38,7 +52,7 @@ class Also:
 
 
 def answer_also(
-    task: AnyChoiceTask,
+    task: FurtherTask,
     tuned: TunedModel,
     tokenizer: PreTrainedTokenizerBase,
     recipe: Recipe,
@@ -47,20 +61,19 @@ def answer_also(
     display: Display,
 ) -> Also:
     """Answer the questions of a task that the model was not tuned for."""
-    data = load_choices(task, training=False)
-    chooser = Chooser(
+    data = load_single(task, training=False)
+    loaded = Loaded(
         tuned,
         tokenizer,
-        task,
-        data.shots,
+        recipe.evaluation,
         max_length=readable_length(recipe.model),
-        max_new_tokens=recipe.evaluation.max_new_tokens,
         accelerator=accelerator,
         display=display,
+        seed=recipe.seed,
         share=recipe.training.share_prefix,
     )
-    predictions = chooser.answer(data.test, task_name(task))
-    return Also(predictions, tuple(chooser.notes))
+    predictions = responder_of(task, data, loaded).answer(data.test, task_name(task))
+    return Also(predictions, tuple(loaded.notes))
 
 
 def untuned(runs: Sequence[Recipe]) -> list[Recipe]:
@@ -70,8 +83,10 @@ def untuned(runs: Sequence[Recipe]) -> list[Recipe]:
         if not run.also_evaluate:
             continue
         plain = run.evaluation.model_copy(update={"ablations": (), "contamination": False})
+        tested = run.evaluation.split == "test"
         base = run.model_copy(
             update={
+                "task": untrained(run.task) if tested else run.task,
                 "tuning": NoTuning(kind="none"),
                 "training": Training(),
                 "evaluation": plain,
@@ -82,7 +97,7 @@ def untuned(runs: Sequence[Recipe]) -> list[Recipe]:
             }
         )
         whole = run.model.model_copy(update={"max_length": readable_length(run.model)})
-        for each in (base, *(_on(task, whole) for task in run.also_evaluate)):
+        for each in (base, *(_on(task, whole, plain) for task in run.also_evaluate)):
             found.setdefault(digest(each), each)
     return list(found.values())
 
@@ -95,7 +110,8 @@ def check_also(runs: Sequence[Recipe]) -> None:
         DataError: the questions of a task cannot be read.
     """
     for run in (run for run in runs if run.also_evaluate):
-        names = [task_name(run.task), *map(task_name, run.also_evaluate)]
+        own = part_names(run.task) if isinstance(run.task, MixtureTask) else [task_name(run.task)]
+        names = [*own, *map(task_name, run.also_evaluate)]
         doubles = sorted({name for name in names if names.count(name) > 1})
         if doubles:
             raise RecipeError(
@@ -104,13 +120,15 @@ def check_also(runs: Sequence[Recipe]) -> None:
             )
         if run.model.endpoint is not None or reading_direction(run.model) == "both ways":
             raise RecipeError(
-                "also_evaluate needs a decoder at hand, which weighs given answers; "
+                "also_evaluate needs a decoder at hand, which weighs texts; "
                 f"'{run.model.path}' is none.",
                 hint="Leave also_evaluate out, or choose a decoder (see `tunelab models`).",
             )
     for task in dict.fromkeys(task for run in runs for task in run.also_evaluate):
-        load_choices(task, training=False)
+        load_single(task, training=False)
 
 
-def _on(task: AnyChoiceTask, model: Model) -> Recipe:
-    return Recipe(task=task, model=model, tuning=NoTuning(kind="none"))
+def _on(task: FurtherTask, model: Model, evaluation: Evaluation) -> Recipe:
+    """The untuned model on a task; how it writes counts where it writes."""
+    asked = evaluation if isinstance(task, ChatTask | TextQaTask) else Evaluation()
+    return Recipe(task=untrained(task), model=model, tuning=NoTuning(kind="none"), evaluation=asked)

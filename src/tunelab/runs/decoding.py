@@ -27,6 +27,7 @@ from tunelab.prompts.shots import choose_shots
 from tunelab.prompts.vocabulary import fit_vocabulary
 from tunelab.recipe import Evaluation, Model, Recipe
 from tunelab.records import Decoded, Prediction, Proof
+from tunelab.runs.loaded import Loaded
 from tunelab.runs.progress import Display
 from tunelab.tokentree.decoding import (
     Beams,
@@ -113,6 +114,24 @@ class DecoderFamily:
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
 
+    @classmethod
+    def around(cls, loaded: Loaded, recipe: Recipe, train: Sequence[Example]) -> Self:
+        """A family that asks and answers with a model that somebody else tunes and saves."""
+        family = cls.__new__(cls)
+        family._recipe = recipe
+        family._accelerator = loaded.accelerator
+        family._display = loaded.display
+        family._share = loaded.share
+        family.answered_tokens = 0
+        family.tokenizer = loaded.tokenizer
+        family.prompter = Prompter(
+            loaded.tokenizer, recipe.prompt, choose_shots(train, recipe.tuning, seed=recipe.seed)
+        )
+        family.notes = []
+        family.proofs = []
+        family.tuned = loaded.tuned
+        return family
+
     def answering_by(self, settings: Evaluation) -> Self:
         """The same model, answering in another way."""
         other = copy.copy(self)
@@ -141,7 +160,7 @@ class DecoderFamily:
             self._prove_sharing(found.encoded)
         return AnswerObjective(
             self.tuned,
-            found.examples,
+            [example.group for example in found.examples],
             found.encoded,
             self._recipe.training,
             accelerator=self._accelerator,
@@ -169,7 +188,12 @@ class DecoderFamily:
         with self._display.phase(name, len(read)) as advance, self._accelerator.autocast():
             written = self.write(
                 [prompts[index] for index in read],
-                decoding_of(settings, self.prompter, seed=self._recipe.seed),
+                decoding_of(
+                    settings,
+                    stop_ids=self.prompter.stop_ids,
+                    stop_texts=self.prompter.stop_texts,
+                    seed=self._recipe.seed,
+                ),
                 constraint=self._constraint([examples[index].context for index in read]),
                 forced_start=forced,
                 advance=lambda count: advance(count, ""),
@@ -333,7 +357,13 @@ def unread(example: Example) -> Prediction:
     )
 
 
-def decoding_of(settings: Evaluation, prompter: Prompter, *, seed: int) -> Decoding:
+def decoding_of(
+    settings: Evaluation,
+    *,
+    stop_ids: frozenset[int],
+    stop_texts: tuple[str, ...] = (),
+    seed: int,
+) -> Decoding:
     """The recipe's way of decoding, with the prompt's own endings."""
     match settings.decoding:
         case "greedy":
@@ -347,6 +377,6 @@ def decoding_of(settings: Evaluation, prompter: Prompter, *, seed: int) -> Decod
     return Decoding(
         strategy=strategy,
         max_new_tokens=settings.max_new_tokens,
-        stop_ids=prompter.stop_ids,
-        stop_texts=prompter.stop_texts,
+        stop_ids=stop_ids,
+        stop_texts=stop_texts,
     )

@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 import yaml
 from accelerate import Accelerator
 
-from tunelab.data import load_choices
+from tunelab.data import load_single
 from tunelab.errors import UsageError, did_you_mean
-from tunelab.evaluation.measure import measure, task_name, task_scores
+from tunelab.evaluation.measure import measure, task_scores
 from tunelab.models.loading import readable_length, reading_direction
-from tunelab.recipe import AnyChoiceTask, Prompt, SquadTask, validate
+from tunelab.recipe import FurtherTask, MixtureTask, Prompt, SquadTask, task_name, validate
 from tunelab.records import Prediction, Score
-from tunelab.runs.choosing import Chooser
+from tunelab.runs.loaded import Loaded
 from tunelab.runs.progress import Display
+from tunelab.runs.responders import responder_of
 from tunelab.runs.source import Source, find_source, load_source
 
-NAMES = ("pubmedqa", "mmlu", "arc", "hellaswag", "truthfulqa")
+NAMES = ("pubmedqa", "mmlu", "arc", "hellaswag", "truthfulqa", "chat", "text-qa", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Evaluated:
     notes: tuple[str, ...]
 
 
-def read_task(name: str, settings: Sequence[str], data: Sequence[str]) -> AnyChoiceTask:
+def read_task(name: str, settings: Sequence[str], data: Sequence[str]) -> FurtherTask:
     """A task as the command line names it.
 
     Args:
@@ -67,13 +68,11 @@ def read_task(name: str, settings: Sequence[str], data: Sequence[str]) -> AnyCho
             raise UsageError(f"'{setting}' is no setting.", hint="Write key=value, as shots=0.")
         raw[key] = yaml.safe_load(value)
     task = validate({"task": raw}, source=f"--task {name}").task
-    assert not isinstance(task, SquadTask)
+    assert not isinstance(task, SquadTask | MixtureTask)
     return task
 
 
-def evaluate_on(
-    model: str, task: AnyChoiceTask, *, max_length: int | None, quiet: bool
-) -> Evaluated:
+def evaluate_on(model: str, task: FurtherTask, *, max_length: int | None, quiet: bool) -> Evaluated:
     """Score a model on a task.
 
     Args:
@@ -92,20 +91,19 @@ def evaluate_on(
             f"'{model}' is an encoder: it gives no likelihood to answers.",
             hint="Choose a decoder (see `tunelab models`).",
         )
-    data = load_choices(task, training=False)
+    data = load_single(task, training=False)
     family = load_source(_plain(source))
-    chooser = Chooser(
+    loaded = Loaded(
         family.tuned,
         family.tokenizer,
-        task,
-        data.shots,
+        source.recipe.evaluation,
         max_length=max_length or readable_length(source.recipe.model),
-        max_new_tokens=source.recipe.evaluation.max_new_tokens,
         accelerator=Accelerator(),
         display=Display(task_name(task), quiet=quiet),
     )
+    responder = responder_of(task, data, loaded)
     began = time.perf_counter()
-    predictions = chooser.answer(data.test, "test")
+    predictions = responder.answer(data.test, "test")
     seconds = time.perf_counter() - began
     measured = measure(task, predictions)
     return Evaluated(
@@ -116,7 +114,7 @@ def evaluate_on(
         headline=measured.headline,
         shown=tuple(measured.metrics),
         seconds=seconds,
-        notes=(*data.notes, *chooser.notes),
+        notes=(*data.notes, *loaded.notes),
     )
 
 

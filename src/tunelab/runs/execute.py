@@ -19,18 +19,10 @@ import torch
 from accelerate.utils import set_seed
 from transformers import PreTrainedTokenizerBase
 
-from tunelab.data import (
-    ChoiceExample,
-    Example,
-    ItemT,
-    TaskData,
-    examples_digest,
-    load_choices,
-    load_squad,
-)
+from tunelab.data import Example, ItemT, TaskData, examples_digest, load_squad
 from tunelab.errors import Interrupted, ProofError, StorageError
 from tunelab.evaluation.measure import task_scores
-from tunelab.recipe import AnyChoiceTask, NoTuning, Recipe, SquadTask, digest, dump
+from tunelab.recipe import Recipe, SquadTask, digest, dump
 from tunelab.records import Manifest, Proof, RunDirectory, Status, Step, write_atomically
 from tunelab.records.files import remove_leftovers, storage_errors
 from tunelab.report.card import write_card
@@ -40,7 +32,8 @@ from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
 from tunelab.runs.ending import ending
 from tunelab.runs.environment import hardware, versions
-from tunelab.runs.family import Trainable, load_choice_family, load_family
+from tunelab.runs.family import Trainable, load_family
+from tunelab.runs.opening import Opened, open_task
 from tunelab.runs.progress import Display
 from tunelab.runs.remote import RemoteFamily
 from tunelab.runs.remote_checks import estimated_price
@@ -52,6 +45,7 @@ from tunelab.runs.trained import Trained, find_trained
 from tunelab.training.devices import Devices, Seat, meet, refuse_difference, take_device
 from tunelab.training.loop import Hooks, Outcome, train
 from tunelab.training.meters import EnergyMeter, MemoryMeter
+from tunelab.training.mixture import epoch_size
 from tunelab.training.schedule import steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel
 from tunelab.tuning.proofs import raise_unless_held
@@ -131,10 +125,9 @@ class _Run:
                 self._begin(data)
                 work(data)
             case task:
-                trains = not isinstance(recipe.tuning, NoTuning)
-                choices = load_choices(task, training=trains)
-                self._begin(choices)
-                self._choose(choices, task)
+                opened = open_task(recipe, task, display=self.answering_display)
+                self._begin(opened.data)
+                self._respond(opened)
         if self.seat is not None and self.seat.rank > 0:
             self.end("ok")
             return
@@ -220,19 +213,12 @@ class _Run:
             shards = answering.order_shards(data.test, reader=family.reader)
             self.directory.write_contamination(shards)
 
-    def _choose(self, data: TaskData[ChoiceExample], task: AnyChoiceTask) -> None:
-        """A task with given answers: tune a model, and let it choose."""
-        recipe = self.recipe
+    def _respond(self, opened: Opened) -> None:
+        """Any other task: tune a model, and let it choose or write."""
+        recipe, data = self.recipe, opened.data
         devices = self._meet()
-        family = load_choice_family(
-            recipe,
-            task,
-            data.shots,
-            total_steps=_training_steps(recipe, len(data.train)),
-            accelerator=devices.accelerator,
-            display=self.answering_display,
-            home=devices.home,
-        )
+        steps = _training_steps(recipe, opened.examples)
+        family = opened.family(steps, devices.accelerator, home=devices.home)
         self.note(model=family.identity())
         trained: Outcome | None = None
         if family.tuned.expected:
@@ -246,7 +232,7 @@ class _Run:
         seconds = time.perf_counter() - began
         seconds += trained.seconds_validation if trained else 0.0
         self.directory.write_predictions(predictions)
-        scores = task_scores(task, predictions)
+        scores = task_scores(recipe.task, predictions)
         self.directory.write_scores(scores)
         self.mirror.scores(scores)
         devices.answered(lambda: self._also(family.tuned, family.tokenizer, devices))
@@ -280,7 +266,7 @@ class _Run:
         recipe = self.recipe
         tuned = family.tuned
         objective = family.objective(examples)
-        total = _training_steps(recipe, len(objective.groups))
+        total = _training_steps(recipe, epoch_size(objective))
         origin = f"{self.manifest.data} {self.manifest.model}"
         refuse_difference(devices.from_all(origin))
         devices.prepare(tuned)

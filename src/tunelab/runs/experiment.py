@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from tunelab.data import Example, TaskData, load_choices, load_squad
+from tunelab.data import Example, TaskData, load_mixture, load_single, load_squad
 from tunelab.errors import RecipeError, RecordError, VersionError
-from tunelab.evaluation.measure import task_name
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.models.quantise import check_installed
 from tunelab.recipe import (
+    MixtureTask,
     NoTuning,
     Recipe,
     SquadTask,
@@ -22,6 +22,7 @@ from tunelab.recipe import (
     expand,
     is_searched,
     labels,
+    task_name,
     trials,
     with_settings,
 )
@@ -137,10 +138,13 @@ def run_experiment(
 def check(runs: Sequence[Recipe], *, load: Load = load_squad) -> None:
     """Refuse what cannot work before anything is started."""
     for task, trains in {(run.task, not isinstance(run.tuning, NoTuning)) for run in runs}:
-        if isinstance(task, SquadTask):
-            load(task)
-        else:
-            load_choices(task, training=trains)
+        match task:
+            case SquadTask():
+                load(task)
+            case MixtureTask():
+                load_mixture(task, training=trains)
+            case _:
+                load_single(task, training=trains)
     for run in runs:
         if run.evaluation.split == "validation" and run.task.validation == 0:
             raise RecipeError(

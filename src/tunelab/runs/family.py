@@ -10,13 +10,13 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tunelab.data import ChoiceExample, Example, Shots
+from tunelab.data import ChoiceExample, Conversation, Example, Mixed, Passage
 from tunelab.errors import RecipeError
 from tunelab.evaluation.contamination import Reader
 from tunelab.models.loading import reading_direction
 from tunelab.recipe import (
-    AnyChoiceTask,
     Evaluation,
+    MixtureTask,
     NoTuning,
     PrefixTuning,
     Prompt,
@@ -24,10 +24,9 @@ from tunelab.recipe import (
     PubmedqaTask,
     Recipe,
     SquadTask,
+    TextTask,
 )
 from tunelab.records import Prediction, Proof
-from tunelab.runs.choosing import ChoiceFamily
-from tunelab.runs.classifying import ClassFamily
 from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
 from tunelab.runs.progress import Display
@@ -35,7 +34,9 @@ from tunelab.training.objective import Objective
 from tunelab.tuning import TunedModel
 from tunelab.tuning.parity import Logits
 
-TrainedT = TypeVar("TrainedT", Example, ChoiceExample, contravariant=True)
+TrainedT = TypeVar(
+    "TrainedT", Example, ChoiceExample, Conversation, Passage, Mixed, contravariant=True
+)
 
 
 class Answers(Protocol):
@@ -71,6 +72,21 @@ class Trainable(Protocol[TrainedT]):
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning, on the run's device."""
+        ...
+
+
+class Tasked(Trainable[TrainedT], Protocol[TrainedT]):
+    """A model that is tuned on a task other than SQuAD, and answers it."""
+
+    notes: list[str]
+    """What a reader of the table must know; it grows while the run goes on."""
+
+    def answer(self, examples: Sequence[TrainedT], name: str) -> list[Prediction]:
+        """One prediction per example; `name` stands on the progress bar."""
+        ...
+
+    def score(self, examples: Sequence[TrainedT]) -> float:
+        """How good the model is on held-out examples; higher is better."""
         ...
 
 
@@ -124,9 +140,14 @@ def check_family(recipe: Recipe) -> None:
 
 
 def _check_choosing(recipe: Recipe) -> None:
-    """Refuse what tasks with given answers do not know."""
+    """Refuse what the other tasks do not know."""
     kind = recipe.task.kind
-    if recipe.prompt != Prompt():
+    squad = isinstance(recipe.task, MixtureTask) and any(
+        isinstance(part, SquadTask) for part in recipe.task.parts
+    )
+    if squad:
+        _check_decoding(recipe)
+    if recipe.prompt.reasoning_tokens or (recipe.prompt != Prompt() and not squad):
         raise RecipeError(
             f"'prompt' is set, but task.kind={kind} has a wording of its own.",
             hint="Leave 'prompt' out.",
@@ -137,6 +158,7 @@ def _check_choosing(recipe: Recipe) -> None:
             "task.",
             hint=f"Say task.shots={recipe.tuning.shots}.",
         )
+    _refuse_text_alone(recipe)
     asked = recipe.evaluation
     if asked.ablations or asked.contamination or asked.quantize:
         raise RecipeError(
@@ -146,11 +168,23 @@ def _check_choosing(recipe: Recipe) -> None:
         )
     if recipe.model.endpoint is not None:
         raise RecipeError(
-            f"task.kind={kind} needs a model at hand: an endpoint does not weigh given answers.",
+            f"task.kind={kind} needs a model at hand: an endpoint does not weigh texts.",
             hint="Leave model.endpoint out.",
         )
     if reading_direction(recipe.model) == "both ways":
         _check_classifying(recipe)
+
+
+def _refuse_text_alone(recipe: Recipe) -> None:
+    """General text has no answers that methods could be judged by."""
+    task = recipe.task
+    parts = task.parts if isinstance(task, MixtureTask) else (task,)
+    if all(isinstance(part, TextTask) for part in parts):
+        raise RecipeError(
+            "General text has no answers that methods could be judged by.",
+            hint="Put the text (kind: text) into also_evaluate, or into a mixture with another "
+            "task; `tunelab evaluate MODEL --task text` reads it with any model.",
+        )
 
 
 def _check_classifying(recipe: Recipe) -> None:
@@ -227,35 +261,6 @@ def load_family(
                 accelerator=accelerator,
                 display=display,
                 stored=stored,
-            )
-    family.tuned.model.to(home or accelerator.device)
-    return family
-
-
-def load_choice_family(
-    recipe: Recipe,
-    task: AnyChoiceTask,
-    shots: Shots,
-    *,
-    total_steps: int,
-    accelerator: Accelerator,
-    display: Display,
-    home: torch.device | None = None,
-) -> ChoiceFamily | ClassFamily:
-    """Load the recipe's model and make it ready to be tuned on a task with given answers."""
-    match reading_direction(recipe.model):
-        case "both ways":
-            family = ClassFamily(
-                recipe, total_steps=total_steps, accelerator=accelerator, display=display
-            )
-        case "left to right":
-            family = ChoiceFamily(
-                recipe,
-                task,
-                shots,
-                total_steps=total_steps,
-                accelerator=accelerator,
-                display=display,
             )
     family.tuned.model.to(home or accelerator.device)
     return family

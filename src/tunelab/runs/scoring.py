@@ -9,9 +9,9 @@ from transformers import PreTrainedTokenizerBase
 
 from tunelab.data import Example, TaskData
 from tunelab.evaluation.ablations import ablated_scores
-from tunelab.evaluation.measure import task_name, task_scores
+from tunelab.evaluation.measure import task_scores
 from tunelab.evaluation.spans import apply_threshold
-from tunelab.recipe import Recipe
+from tunelab.recipe import Recipe, task_name
 from tunelab.records import RunDirectory
 from tunelab.runs.also import answer_also
 from tunelab.runs.answering import Answering

@@ -6,8 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.evaluation.measure import primary, task_name
-from tunelab.recipe import Chosen, Recipe, candidates, is_searched, labels, rungs, trial
+from tunelab.evaluation.measure import primary
+from tunelab.recipe import (
+    Chosen,
+    Recipe,
+    candidates,
+    is_searched,
+    labels,
+    rungs,
+    task_name,
+    trial,
+)
 from tunelab.records import Manifest, SearchCost
 from tunelab.runs.planned import Planned, plan_runs
 

@@ -16,6 +16,7 @@ from tunelab.statistics.looks import ONCE, Schedule
 from tunelab.statistics.mcnemar import McNemar, mcnemar
 from tunelab.statistics.variance import Clusters, Sample
 from tunelab.statistics.verdict import ALPHA, Outcome, Verdict, judge, judge_looks
+from tunelab.statistics.wording import digits_for
 
 __all__ = [
     "ALPHA",
@@ -31,6 +32,7 @@ __all__ = [
     "Verdict",
     "decide",
     "difference",
+    "digits_for",
     "holm",
     "interval",
     "judge",

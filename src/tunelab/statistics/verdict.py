@@ -47,7 +47,12 @@ class Verdict:
 
 
 def judge(
-    pairs: Sequence[Compared], *, metric: str, unit: str = "paragraph", alpha: float = ALPHA
+    pairs: Sequence[Compared],
+    *,
+    metric: str,
+    unit: str = "paragraph",
+    alpha: float = ALPHA,
+    lower_is_better: bool = False,
 ) -> list[Verdict]:
     """Verdicts on all pairs of one metric, corrected for their number.
 
@@ -56,8 +61,16 @@ def judge(
         metric: its name in sentences, such as F1; also the unit of the differences.
         unit: what the items are grouped by, in the singular.
         alpha: chance of calling any two identical methods different.
+        lower_is_better: whether the metric counts what should not be.
     """
-    return judge_looks([pairs], schedule=ONCE, metric=metric, unit=unit, alpha=alpha)
+    return judge_looks(
+        [pairs],
+        schedule=ONCE,
+        metric=metric,
+        unit=unit,
+        alpha=alpha,
+        lower_is_better=lower_is_better,
+    )
 
 
 def judge_looks(
@@ -67,6 +80,7 @@ def judge_looks(
     metric: str,
     unit: str = "paragraph",
     alpha: float = ALPHA,
+    lower_is_better: bool = False,
 ) -> list[Verdict]:
     """Verdicts on the pairs of the last look, corrected for the number of looks too.
 
@@ -76,6 +90,7 @@ def judge_looks(
         metric: as in `judge`.
         unit: as in `judge`.
         alpha: as in `judge`, over all looks together.
+        lower_is_better: as in `judge`.
     """
     found = [{(first, second): d for first, second, d in pairs} for pairs in looks]
     p_values = [
@@ -88,12 +103,12 @@ def judge_looks(
     for first, second, last in looks[-1]:
         decision = decisions.get((first, second))
         if decision is None:
-            told = Subject(first, second, last, metric, unit).no_verdict()
+            told = Subject(first, second, last, metric, unit, lower_is_better).no_verdict()
             verdicts.append(Verdict(first, second, metric, last, "no interval", told))
             continue
         level = schedule.level(decision.look, alpha)
         deciding = found[decision.look - 1][first, second].at(1 - level)
-        subject = Subject(first, second, deciding, metric, unit)
+        subject = Subject(first, second, deciding, metric, unit, lower_is_better)
         verdict = _verdict(subject, decision, schedule, comparisons=len(decisions))
         verdicts.append(replace(verdict, adjusted_p=adjusted.get((first, second))))
     return verdicts
@@ -106,7 +121,7 @@ def _verdict(
     detectable = found.at(1 - decision.level).detectable
     assert detectable is not None
     if decision.shown:
-        outcome, told = "better" if found.value > 0 else "worse", subject.better()
+        outcome, told = "better" if subject.first_wins else "worse", subject.better()
     else:
         outcome = "not separable"
         told = subject.not_separable(detectable, comparisons=comparisons)

@@ -18,13 +18,21 @@ class Subject:
     """Its name, also the unit of the difference."""
     unit: str
     """What items are grouped by, in the singular."""
+    lower_is_better: bool = False
+
+    @property
+    def first_wins(self) -> bool:
+        """Whether the first method has the better score."""
+        return (self.difference.value > 0) != self.lower_is_better
 
     def better(self) -> str:
-        """That the method with the higher score is better, it first."""
+        """That the method with the better score is better, it first, by how much it wins."""
         low, high = self._ends
         winner, loser, value = self.first, self.second, self.difference.value
+        if not self.first_wins:
+            winner, loser = loser, winner
         if value < 0:
-            winner, loser, value, low, high = loser, winner, -value, -high, -low
+            value, low, high = -value, -high, -low
         by = f"{self._show(value)} {self.metric} [{self._show(low)}, {self._show(high)}]"
         return f"{winner} is better than {loser} by {by} {self._basis}{self._scope}{self._mcnemar}"
 
@@ -54,7 +62,7 @@ class Subject:
 
     def _show(self, value: float) -> str:
         low, high = self._ends
-        return _figure(value, 1 if high - low >= 0.2 else 2)
+        return _figure(value, digits_for(high - low))
 
     def _in_spite_of_its_interval(self, comparisons: int) -> str:
         if comparisons > 1:
@@ -88,9 +96,10 @@ class Subject:
         test = self.difference.mcnemar
         if test is None:
             return ""
+        is_so = "has it on" if self.lower_is_better else "is right on"
         caution = "" if self.difference.by_mcnemar else ", as if questions were independent"
         return (
-            f"; {self.first} alone is right on {test.first_only:,}, {self.second} alone on "
+            f"; {self.first} alone {is_so} {test.first_only:,}, {self.second} alone on "
             f"{test.second_only:,} (McNemar's exact test{caution}: p {probability(test.p_value)})"
         )
 
@@ -98,6 +107,11 @@ class Subject:
 def probability(value: float) -> str:
     """Two digits that count, with their sign of comparison."""
     return f"= {value:.2g}" if value >= 0.0001 else "< 0.0001"
+
+
+def digits_for(width: float) -> int:
+    """Digits behind the point that an interval of such a width has a use for."""
+    return 1 if width >= 0.2 else 2 if width >= 0.02 else 3
 
 
 def _figure(value: float, digits: int) -> str:

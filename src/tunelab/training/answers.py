@@ -11,7 +11,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from tunelab.data import ChoiceExample, Example
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.recipe import Training
 from tunelab.tokentree.packing import one_by_one
@@ -19,7 +18,7 @@ from tunelab.tokentree.reading import target_log_probs
 from tunelab.tokentree.tree import TokenTree
 from tunelab.training.cpu_kernels import cpu_kernels
 from tunelab.training.dealing import deal, deal_rows
-from tunelab.training.objective import LossSum, Together
+from tunelab.training.objective import LossSum, Mix, Together
 from tunelab.tuning import TunedModel
 
 
@@ -27,23 +26,26 @@ class AnswerObjective:
     """The mean negative log-likelihood of the target tokens of a step.
 
     Args:
-        examples: N training examples.
+        groups: (N,) what each training example belongs to, such as its paragraph.
         encoded: (N,) their tokens.
         share: compute what the examples of a step have in common once.
+        mix: how many examples of each part an epoch draws, where they are of several tasks.
     """
 
     def __init__(
         self,
         tuned: TunedModel,
-        examples: Sequence[Example] | Sequence[ChoiceExample],
+        groups: Sequence[str],
         encoded: Sequence[EncodedExample],
         settings: Training,
         *,
         accelerator: Accelerator,
         share: bool,
+        mix: Mix | None = None,
     ) -> None:
-        self.groups = [example.group for example in examples]
+        self.groups = groups
         self.together: Together = settings.together or ("all" if share else 1)
+        self.mix = mix
         self.share = share
         self._encoded = encoded
         self._tuned = tuned

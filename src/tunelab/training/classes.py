@@ -16,7 +16,7 @@ from tunelab.prompts.windows import Window
 from tunelab.recipe import Training
 from tunelab.training.cpu_kernels import cpu_kernels
 from tunelab.training.dealing import deal
-from tunelab.training.objective import LossSum, Together
+from tunelab.training.objective import LossSum, Mix, Together
 from tunelab.tuning import TunedModel
 
 
@@ -35,6 +35,7 @@ class ClassObjective:
     ) -> None:
         self.groups = [example.group for example in examples]
         self.together: Together = settings.together or 1
+        self.mix: Mix | None = None
         self._rows = rows
         self._tuned = tuned
         self._settings = settings

@@ -18,9 +18,10 @@ from tunelab.records import RunDirectory, Step, append_line, write_atomically
 from tunelab.training.checkpoint import Checkpoints, Progress
 from tunelab.training.devices import Devices
 from tunelab.training.meters import MemoryMeter
+from tunelab.training.mixture import drawn_order, epoch_size
 from tunelab.training.objective import Objective
 from tunelab.training.optimizers import make_optimizer
-from tunelab.training.schedule import epoch_order, rate_factor, step_examples, steps_per_epoch
+from tunelab.training.schedule import rate_factor, step_examples, steps_per_epoch
 from tunelab.tuning import TrainingWatch, TunedModel
 from tunelab.tuning.sharded import whole
 
@@ -100,7 +101,7 @@ def train(
     # what was done behind the checkpoint is done again
     write_atomically(directory.steps, "".join(row.model_dump_json() + "\n" for row in steps))
     hooks.skip(progress.step)
-    per_epoch = steps_per_epoch(len(objective.groups), settings.batch_size)
+    per_epoch = steps_per_epoch(epoch_size(objective), settings.batch_size)
     total = per_epoch * settings.epochs
     tuned.model.train()
     drawn, order = -1, list[int]()
@@ -116,7 +117,7 @@ def train(
             break
         began = time.perf_counter()
         if epoch != drawn:  # once, for it takes long where the data are large
-            order = epoch_order(objective.groups, objective.together, seed=seed, epoch=epoch)
+            order = drawn_order(objective, seed=seed, epoch=epoch)
             drawn = epoch
         chosen = step_examples(order, step_in_epoch, settings.batch_size)
         batch = objective.batch(chosen)

@@ -7,7 +7,9 @@ the loop divides by the count of the whole batch, so that cutting changes nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -17,6 +19,28 @@ LossSum = Callable[[], Tensor]
 
 Together = int | Literal["all"]
 """How many questions of a paragraph follow one another in the order of an epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """The training examples of a mixture by their parts, and how many an epoch takes of each."""
+
+    parts: tuple[str, ...]
+    """(N,) the part of each example."""
+    counts: Mapping[str, int]
+    """Part -> examples of an epoch."""
+
+    @property
+    def size(self) -> int:
+        """Examples of an epoch."""
+        return sum(self.counts.values())
+
+    @property
+    def sentence(self) -> str:
+        """What an epoch is made of."""
+        there = Counter(self.parts)
+        told = ", ".join(f"{count} of {there[name]} {name}" for name, count in self.counts.items())
+        return f"mixture: an epoch draws {told}"
 
 
 class Batch(Protocol):
@@ -48,6 +72,11 @@ class Objective(Protocol):
     @property
     def together(self) -> Together:
         """What the order of an epoch keeps together."""
+        ...
+
+    @property
+    def mix(self) -> Mix | None:
+        """How many examples of each part of a mixture an epoch draws; None: each example once."""
         ...
 
     def batch(self, chosen: Sequence[int]) -> Batch:

@@ -18,7 +18,7 @@ from tunelab.prompts.windows import Window
 from tunelab.recipe import Training
 from tunelab.training.cpu_kernels import cpu_kernels
 from tunelab.training.dealing import deal
-from tunelab.training.objective import LossSum, Together
+from tunelab.training.objective import LossSum, Mix, Together
 from tunelab.tuning import TunedModel
 
 
@@ -37,6 +37,7 @@ class SpanObjective:
     ) -> None:
         self.groups = [example.group for example in examples]
         self.together: Together = settings.together or 1  # encoders share no prefix
+        self.mix: Mix | None = None
         self._windows = [list(rows) for _, rows in groupby(windows, key=lambda w: w.example)]
         self._tuned = tuned
         self._settings = settings

@@ -1,0 +1,48 @@
+"""A decoder that is at hand, and how it is asked: what every kind of task needs of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from accelerate import Accelerator
+from transformers import PreTrainedTokenizerBase
+
+from tunelab.recipe import Evaluation
+from tunelab.runs.progress import Display
+from tunelab.tuning import TunedModel
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A tuned decoder with its tokenizer."""
+
+    tuned: TunedModel
+    tokenizer: PreTrainedTokenizerBase
+    evaluation: Evaluation
+    """How replies are written."""
+    max_length: int
+    """Tokens that the model reads at most."""
+    accelerator: Accelerator
+    display: Display
+    seed: int = 0
+    """Of what is sampled."""
+    share: bool = True
+    """Whether what sequences have in common is read once."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the table must know; it grows while the model answers."""
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text, beside the virtual ones of prompt and prefix tuning."""
+        return self.max_length - self.tuned.virtual_tokens
+
+    def tell(self, sentence: str) -> None:
+        """Note a sentence once; nothing where it is empty."""
+        if sentence and sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def text(self, ids: tuple[int, ...]) -> str:
+        """Tokens as text, control tokens included."""
+        text = self.tokenizer.decode(list(ids))
+        assert isinstance(text, str)
+        return text
