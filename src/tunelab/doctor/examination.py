@@ -43,7 +43,7 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2, prove: bool = True) ->
     """
     recipe, task = recipes[0], recipes[0].task
     if isinstance(task, MixtureTask):
-        return _examine_mixture(recipes, task, shown=shown)
+        return _examine_mixture(recipes, task, shown=shown, prove=prove)
     if not isinstance(task, SquadTask):
         if reading_direction(recipe.model) == "both ways":
             raise RecipeError(
@@ -79,13 +79,15 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2, prove: bool = True) ->
     return examination.with_findings([fact("split", note)])
 
 
-def _examine_mixture(recipes: Sequence[Recipe], task: MixtureTask, *, shown: int) -> Examination:
+def _examine_mixture(
+    recipes: Sequence[Recipe], task: MixtureTask, *, shown: int, prove: bool
+) -> Examination:
     """Each part by itself, under its name."""
     findings: list[Finding] = []
     sights: list[Sight] = []
     for name, part in zip(part_names(task), task.parts, strict=True):
         alone = [run.model_copy(update={"task": part}) for run in recipes]
-        found = examine(alone, shown=shown)
+        found = examine(alone, shown=shown, prove=prove)
         findings += [
             each.model_copy(update={"name": f"{name}, {each.name}"}) for each in found.findings
         ]
