@@ -80,8 +80,9 @@ def tunelab_side(baton: Baton, *, work: DecoderWork, share: bool) -> None:
     tuned = apply_tuning(
         decoder.model, FullTuning(kind="full"), total_steps=len(work.examples), seed=SEED
     )
+    groups = [example.group for example in found.examples]
     objective = AnswerObjective(
-        tuned, found.examples, found.encoded, work.training, accelerator=accelerator, share=share
+        tuned, groups, found.encoded, work.training, accelerator=accelerator, share=share
     )
     train_in_turns(tuned, objective, work.training, accelerator=accelerator, seed=SEED, baton=baton)
 

@@ -110,8 +110,9 @@ def training_side(baton: Baton, *, work: DecoderWork, tuning: Tuning, facts: Pat
     trained = sum(each.numel() for each in tuned.trained_parameters().values())
     known = Facts(held_bytes(tuned.model), trained, saved)
     facts.write_text(json.dumps(asdict(known)))
+    groups = [example.group for example in found.examples]
     objective = AnswerObjective(
-        tuned, found.examples, found.encoded, work.training, accelerator=accelerator, share=True
+        tuned, groups, found.encoded, work.training, accelerator=accelerator, share=True
     )
     train_in_turns(tuned, objective, work.training, accelerator=accelerator, seed=SEED, baton=baton)
 
