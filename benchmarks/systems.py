@@ -54,6 +54,7 @@ SYSTEMS = {
     "distilbert-squad": System(
         (*_USUAL, "export {out}/runs/lora-r8-* --format adapter --to {out}/adapter")
     ),
+    "llama-3.2-lab": System((*_USUAL, "latency tiny --precision f32,bf16 --batch 1,8")),
 }
 
 
