@@ -72,8 +72,9 @@ def measure(squad: Path, dtype: str) -> Profile:
     tuned = apply_tuning(decoder.model, FullTuning(kind="full"), total_steps=STEPS, seed=SEED)
     AcceleratorState._reset_state(reset_partial_state=True)  # as in a process of its own
     accelerator = Accelerator(mixed_precision="bf16" if dtype == "bf16" else "no")
+    groups = [example.group for example in examples]
     objective = AnswerObjective(
-        tuned, examples, encoded, settings, accelerator=accelerator, share=True
+        tuned, groups, encoded, settings, accelerator=accelerator, share=True
     )
     trained = list(tuned.trained_parameters().values())
     optimizer = make_optimizer(settings, tuned.parameter_groups(1e-4, 0.01))

@@ -42,7 +42,7 @@ def test_a_plan_as_a_document_with_its_price(recipe: Path) -> None:
     done = tunelab("plan", recipe, "--device", "l4", "--price", "2", "--json")
     assert done.returncode == 0, done.stderr
     runs = json.loads(done.stdout)["runs"]
-    assert [run["label"] for run in runs] == ["full", "lora r8"]
+    assert [run["label"] for run in runs] == ["full", "lora-r8"]
     assert all(run["fits"] and run["price"] > 0 for run in runs)
     assert runs[0]["trained_parameters"] > runs[1]["trained_parameters"]
 

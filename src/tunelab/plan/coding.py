@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from transformers import PreTrainedTokenizerBase
 
 from tunelab.data import ChoiceExample, Example, Shots
+from tunelab.plan.kinds import plannable
 from tunelab.prompts.choices import ChoicePrompter, said, trained
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.pairs import encode_pairs
@@ -257,7 +258,7 @@ class Estimated:
 
     def prompts(self, examples: Sequence[Item]) -> list[EncodedExample]:
         """The prompt, or every choice behind it."""
-        task = self.recipe.task
+        task = plannable(self.recipe.task)
         return [
             self._encoded(each, answer)
             for each in examples
@@ -316,7 +317,7 @@ class EstimatedWindows:
 
 
 def _answer(recipe: Recipe, example: Item) -> str:
-    task = recipe.task
+    task = plannable(recipe.task)
     if isinstance(example, ChoiceExample):
         assert not isinstance(task, SquadTask)
         return trained(task, example)

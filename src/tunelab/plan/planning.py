@@ -23,6 +23,7 @@ from tunelab.plan.configurations import find_config
 from tunelab.plan.depth import rehearsed
 from tunelab.plan.drawn import Drawn, draw
 from tunelab.plan.estimate import Machine, estimate
+from tunelab.plan.kinds import plannable
 from tunelab.plan.stated import stated_examples
 from tunelab.prompts.prompter import Prompter
 from tunelab.prompts.reasoning import add_reasoning_tokens
@@ -127,6 +128,7 @@ class Planner:
 
 def _read(task: Task, *, training: bool) -> Parts:
     """The data of a task, or filler of stated lengths."""
+    task = plannable(task)
     try:
         match task:
             case SquadTask():
@@ -160,7 +162,7 @@ def _coder(recipe: Recipe, parts: Parts, *, both_ways: bool) -> Coder:
         writes = isinstance(recipe.task, SquadTask)
         return TreeCoder(Estimated(recipe, shots, writes), share, note)
     longest = recipe.model.max_length
-    match recipe.task:
+    match plannable(recipe.task):
         case SquadTask():
             add_reasoning_tokens(tokenizer, recipe.prompt.reasoning_tokens)
             asked = [each for each in parts.train if isinstance(each, Example)]

@@ -17,6 +17,7 @@ from typing import Any
 
 from tunelab.data import Answer, ChoiceExample, Example
 from tunelab.plan.coding import Item
+from tunelab.plan.kinds import plannable
 from tunelab.recipe import Task
 
 _TURN = 0.6180339887498949
@@ -40,6 +41,7 @@ def stated_examples(task: Task, *, reason: str) -> Stated:
         task: of the recipe.
         reason: why the data cannot be read.
     """
+    task = plannable(task)
     name = f"squad-{task.version}" if task.kind == "squad" else task.kind
     facts = _facts()[name]
     wanted = facts["train"] - round(task.validation * facts["train"])
