@@ -9,6 +9,7 @@ and for nothing that ends up in a result.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import platform
@@ -16,10 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-
-import ray
-import ray.exceptions
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tunelab import __version__
 from tunelab.data import Example, TaskData
@@ -34,6 +31,11 @@ from tunelab.runs.ray_board import Board, Notes
 from tunelab.runs.ray_task import Done, Order, do
 from tunelab.runs.sharing import Share, Shared
 from tunelab.runs.stopping import interruptible
+
+# an extra: by name, so that types can be checked where it is not installed
+ray: Any = importlib.import_module("ray")
+ray_exceptions: Any = importlib.import_module("ray.exceptions")
+_strategies: Any = importlib.import_module("ray.util.scheduling_strategies")
 
 RETRIES = 3
 """How often a run is given to another node before it counts as failed."""
@@ -52,7 +54,9 @@ class Cluster:
         self._out = out.resolve()
         self._mark = mark
         notes = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Notes)
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        here = _strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=True
+        )
         self._notes: Any = notes.options(scheduling_strategy=here).remote()
         _refuse_strangers(self._notes)
         self._data: dict[str, Any] = {}
@@ -132,7 +136,7 @@ class Cluster:
             nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
             asked = [
                 _probe.options(
-                    scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True)
+                    scheduling_strategy=_strategies.NodeAffinitySchedulingStrategy(node, soft=True)
                 ).remote(self._mark)
                 for node in nodes
             ]
@@ -146,7 +150,7 @@ class Cluster:
     def _look(self, board: Board) -> Iterator[tuple[Planned, Manifest]]:
         """What has ended since the last look."""
         ready, _ = ray.wait(list(self._going), timeout=_SECONDS_BETWEEN_LOOKS)
-        with suppress(ray.exceptions.RayError):  # it is for show alone
+        with suppress(ray_exceptions.RayError):  # it is for show alone
             board.begun(ray.get(self._notes.nodes.remote()))
         for task in ready:
             item = self._going.pop(task)
@@ -191,7 +195,7 @@ def ray_cluster(address: str | None, out: Path, *, say: Callable[[str], None]) -
 
 @ray.remote(
     max_retries=RETRIES,
-    retry_exceptions=[Interrupted],  # pyright: ignore[reportArgumentType] - a list will do
+    retry_exceptions=[Interrupted],
     scheduling_strategy="SPREAD",
 )
 def _task(order: Order, data: TaskData[Example] | None, luggage: list[Any], notes: Any) -> Done:
@@ -213,7 +217,7 @@ def _refuse_strangers(notes: Any) -> None:
     """The nodes must have tunelab."""
     try:
         ray.get(notes.nodes.remote())
-    except ray.exceptions.RayActorError as error:
+    except ray_exceptions.RayActorError as error:
         raise UsageError(
             f"The Ray cluster cannot import tunelab {__version__}: "
             f"{str(error).strip().splitlines()[-1]}",
@@ -223,7 +227,7 @@ def _refuse_strangers(notes: Any) -> None:
 
 def _answer(probe: Any) -> tuple[str, bool]:
     """A node that is gone sees nothing."""
-    with suppress(ray.exceptions.RayError):
+    with suppress(ray_exceptions.RayError):
         return ray.get(probe)
     return "a node that is gone", False
 
@@ -238,11 +242,11 @@ def _collect(task: Any, item: Planned) -> tuple[Manifest, str]:
     """The manifest of a run that has ended, and the node that it ended on."""
     try:
         done: Done = ray.get(task)
-    except ray.exceptions.RayTaskError as error:
+    except ray_exceptions.RayTaskError as error:
         cause = error.cause
         told = str(cause) if isinstance(cause, TunelabError) else f"A defect of tunelab: {cause!r}"
         return write_ending(item.recipe, item.label, item.directory, "failed", told), ""
-    except ray.exceptions.RayError as error:
+    except ray_exceptions.RayError as error:
         told = f"Its node was lost {RETRIES + 1} times: {type(error).__name__}. Run again."
         return write_ending(item.recipe, item.label, item.directory, "failed", told), ""
     if done.parcel is not None:
