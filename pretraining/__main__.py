@@ -1,6 +1,7 @@
 """Train `tiny`, go on training it, measure it, and put it into the package.
 
 python -m pretraining FOLDER [--processes N] [--steps N]   from the last checkpoint in FOLDER on
+python -m pretraining FOLDER --smaller MODEL               or else from a model of fewer layers
 python -m pretraining FOLDER --levels                      share read exactly, by size of paragraph
 python -m pretraining FOLDER --check [--seconds S]         tuned on `reading`: exact match and F1
 python -m pretraining FOLDER --export                      write the model into the package
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where checkpoint, log and tokenizer lie")
     parser.add_argument("--processes", type=int, default=2, help="that share the work of a step")
     parser.add_argument("--steps", type=int, default=20_000, help="train until this step")
+    parser.add_argument("--smaller", type=Path, help="a model of fewer layers to begin with")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--levels", action="store_true", help="measure every level")
     what.add_argument("--check", action="store_true", help="tune on `reading` and score")
@@ -44,7 +46,12 @@ def main() -> None:
     else:
         from pretraining.train import pretrain
 
-        pretrain(options.folder, steps=options.steps, processes=options.processes)
+        pretrain(
+            options.folder,
+            steps=options.steps,
+            processes=options.processes,
+            smaller=options.smaller,
+        )
 
 
 def _levels(folder: Path) -> None:

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from pretraining.looking import Lookout
+from pretraining.looking import HEADS, Lookout, Station
+from tunelab.models.precision import has_bfloat16
 from tunelab.tokentree.tree import NO_PARENT
 
 # Shapes: B trees of a pass, N tokens of its longest, T targets.
@@ -35,8 +36,7 @@ class Rectangle:
     """(T,) of each target in the loss."""
     firsts: Tensor
     """(T,) whether a target is the first token of an answer."""
-    looks: dict[int, Looks]
-    """By layer."""
+    looks: dict[Station, Looks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +116,15 @@ def lay_out(
     )
 
 
-def _looks(trees: Sequence[Lookout]) -> dict[int, Looks]:
-    found: dict[int, list[tuple[int, int, int, int]]] = {}
+def _looks(trees: Sequence[Lookout]) -> dict[Station, Looks]:
+    found: dict[Station, list[tuple[int, int, int, int]]] = {}
     for row, lookout in enumerate(trees):
         for one in lookout.looks:
-            rows = found.setdefault(one.layer, [])
+            rows = found.setdefault(one.station, [])
             for query in one.queries:
                 which = rows[-1][3] + 1 if rows else 0
                 rows += [(row, query, key, which) for key in one.keys]
-    return {layer: Looks(*torch.tensor(rows).unbind(1)) for layer, rows in found.items()}
+    return {station: Looks(*torch.tensor(rows).unbind(1)) for station, rows in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,25 +139,27 @@ class Learned:
     """Scalar: minus the log of the attention that falls where it should, summed over G queries."""
 
 
-def losses(model: LlamaForCausalLM, rows: Rectangle, *, heads: int = 0) -> Learned:
+def losses(model: LlamaForCausalLM, rows: Rectangle, *, guided: bool = False) -> Learned:
     """Read the rectangle.
 
     Args:
-        heads: so many heads of a layer are told where to look.
+        guided: whether heads are told where to look.
     """
-    with torch.autocast("cpu", torch.bfloat16):
+    fast = has_bfloat16()  # without its instructions it is the slow one
+    with torch.autocast("cpu", torch.bfloat16, enabled=fast):
         read = model.model(
             input_ids=rows.tokens,
-            attention_mask=rows.mask.to(torch.bfloat16),
+            attention_mask=rows.mask.to(torch.bfloat16 if fast else torch.float32),
             position_ids=rows.positions,
             use_cache=False,
-            output_attentions=heads > 0,
+            output_attentions=guided,
         )
         logits = model.lm_head(read.last_hidden_state.flatten(0, 1)[rows.before]).float()
     right = logits.detach().argmax(-1) == rows.targets
     looking = torch.zeros(())
-    for layer, looks in rows.looks.items() if heads else ():
-        seen = read.attentions[layer][looks.rows, :heads, looks.queries, looks.keys].float()
-        fell = seen.new_zeros(int(looks.which[-1]) + 1, heads).index_add(0, looks.which, seen)
+    for station, looks in rows.looks.items() if guided else ():
+        attention = read.attentions[station.layer][:, station.heads]
+        seen = attention[looks.rows, :, looks.queries, looks.keys].float()
+        fell = seen.new_zeros(int(looks.which[-1]) + 1, HEADS).index_add(0, looks.which, seen)
         looking = looking - (fell + 1e-4).log().mean(1).sum()
     return Learned(F.cross_entropy(logits, rows.targets, reduction="none"), right, looking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
@@ -23,7 +24,7 @@ def configuration(tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
         vocab_size=-(-len(tokenizer) // 256) * 256,
         hidden_size=256,
         intermediate_size=512,
-        num_hidden_layers=4,
+        num_hidden_layers=6,
         num_attention_heads=8,
         num_key_value_heads=8,
         head_dim=32,
@@ -51,3 +52,14 @@ def first_model(tokenizer: PreTrainedTokenizerBase, *, seed: int) -> LlamaForCau
     own = table[: len(like)].clone()
     table[: len(like)] = (own[like] + _OWN * own) / math.sqrt(1 + _OWN**2)
     return model
+
+
+def take_over(model: LlamaForCausalLM, folder: Path) -> None:
+    """Begin with a model of fewer layers; those behind add nothing to what it says, at first."""
+    smaller = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    known = smaller.state_dict()
+    with torch.no_grad():
+        model.load_state_dict(known, strict=False)
+        for name, weight in model.named_parameters():
+            if name not in known and name.endswith(("o_proj.weight", "down_proj.weight")):
+                weight.zero_()

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from pretraining.naming import MixedNames
-from pretraining.story import Hint, Question, Story
+from pretraining.story import Hint, Question, Story, Stretch
 from tunelab.data.reading.asking import Asker, ask
 from tunelab.data.reading.asking import Question as Asked
 from tunelab.data.reading.draw import Draw
 from tunelab.data.reading.kinds import Fact, Frames, Kind, load_frames, load_kinds
 from tunelab.data.reading.names import Names, words
 from tunelab.data.reading.passage import Passage, Span
-from tunelab.data.reading.scene import Scene, choose_facts, imagine
+from tunelab.data.reading.scene import Scene, Slot, choose_facts, imagine
 from tunelab.data.reading.telling import tell
 
 _UNANSWERED = 0.2
@@ -131,16 +131,48 @@ def _question(asked: Asked, scene: Scene, passage: Passage) -> Question:
     if not asked.answers:
         return Question(asked.text, "")
     answer = asked.answers[0]
+    slots = [slot for slot, span in passage.told.items() if span == answer]
+    hint = (
+        _named_or_described(asked.text, slots[0], scene, passage)
+        if slots
+        else _looked_for(asked.text, answer, passage)
+    )
+    return Question(asked.text, answer.text, hint)
+
+
+def _named_or_described(text: str, slot: Slot, scene: Scene, passage: Passage) -> Hint | None:
+    """The answer is a value; the question has its entity's name, or another of its values."""
+    entity, answer = slot[0], passage.told[slot]
+    own = _of(entity, answer, passage)
+    called = scene.entities[entity]
+    for name in (called.text, *called.variants):
+        if (asked := _find(name, text)) is not None:
+            return Hint(asked, _stretch(answer), None, (own,))
+    for other, span in passage.told.items():
+        if other[0] == entity and other != slot and (asked := _find(span.text, text)) is not None:
+            found = _of(entity, span, passage)
+            return Hint(asked, _stretch(answer), found[0], (own, found))
+    return None
+
+
+def _looked_for(text: str, answer: Span, passage: Passage) -> Hint | None:
+    """The answer is a name; the question has a value of its entity."""
     for (entity, _), span in passage.told.items():
-        called = scene.entities[entity]
-        for name in (called.text, *called.variants):
-            start = asked.text.find(name)
-            if span == answer and start >= 0:
-                mention = passage.name_of(entity, near=span)
-                hint = Hint(_stretch(span), _stretch(mention), (start, start + len(name)))
-                return Question(asked.text, answer.text, hint)
-    return Question(asked.text, answer.text)
+        asked = _find(span.text, text)
+        if asked is not None and passage.name_of(entity, near=span) == answer:
+            return Hint(asked, _stretch(answer), _stretch(span), (_of(entity, span, passage),))
+    return None
 
 
-def _stretch(span: Span) -> tuple[int, int]:
+def _of(entity: int, value: Span, passage: Passage) -> tuple[Stretch, Stretch]:
+    """A value and the name of its entity."""
+    return _stretch(value), _stretch(passage.name_of(entity, near=value))
+
+
+def _find(words: str, text: str) -> Stretch | None:
+    start = text.find(words)
+    return None if start < 0 else (start, start + len(words))
+
+
+def _stretch(span: Span) -> Stretch:
     return span.start, span.start + len(span.text)

@@ -87,9 +87,12 @@ def _branch(
     if hint is not None:
         put = branch + prompt.index("{}")
         hint = Hint(
-            answer=_moved(hint.answer, paragraph),
-            name=_moved(hint.name, paragraph),
             asked=_moved(hint.asked, put),
+            answer=_moved(hint.answer, paragraph),
+            found=None if hint.found is None else _moved(hint.found, paragraph),
+            names=tuple(
+                (_moved(value, paragraph), _moved(name, paragraph)) for value, name in hint.names
+            ),
         )
     return Branch(
         asked.rstrip(" ") if answer.startswith(" ") else asked,

@@ -22,12 +22,14 @@ Stretch = tuple[int, int]
 class Hint:
     """Where a reader looks who answers a question."""
 
+    asked: Stretch
+    """Of the question: by what it tells its entity, the name or something that is true of it."""
     answer: Stretch
     """Of the paragraph."""
-    name: Stretch
-    """Of the paragraph: the name of what the answer is told of."""
-    asked: Stretch
-    """Of the question: the same name."""
+    found: Stretch | None
+    """Of the paragraph: what the question says is true of its entity; None behind a name."""
+    names: tuple[tuple[Stretch, Stretch], ...]
+    """Of the paragraph: a value, and the name of the entity that it is told of."""
 
 
 @dataclass(frozen=True, slots=True)

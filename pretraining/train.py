@@ -22,8 +22,8 @@ from torch.multiprocessing.spawn import spawn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from pretraining.batch import cut, lay_out, losses
-from pretraining.curriculum import Lesson, Progress, lesson
-from pretraining.model import configuration, first_model
+from pretraining.curriculum import LEVELS, Lesson, Progress, lesson
+from pretraining.model import configuration, first_model, take_over
 from pretraining.vocabulary import train_tokenizer
 
 SEED = 0
@@ -35,28 +35,32 @@ TOKENS = 3072
 _PASS = 2048
 """Of a forward pass, with padding."""
 _TEXT_SHARE, _TEXT_WEIGHT = 0.1, 0.2
-_HEADS, _LOOKING = 2, 0.3
-"""Heads of a layer that are told where to look, and what that counts beside the answers."""
+_LOOKING = 0.3
+"""What a head's looking where it is told counts beside the answers."""
 _AVERAGE = 0.995
 """How slowly the averaged weights, which are exported, follow the trained ones."""
 _SAVE_EVERY, _TELL_EVERY = 100, 10
 
 
-def pretrain(folder: Path, *, steps: int, processes: int) -> None:
+def pretrain(folder: Path, *, steps: int, processes: int, smaller: Path | None = None) -> None:
     """Train until step `steps`, from the checkpoint in `folder` if there is one.
 
     Args:
         steps: the rate falls before the last of them; who goes on later raises it again.
+        smaller: a model of fewer layers to begin with, on the last level, instead of random
+            weights; its tokenizer is taken over.
         processes: which share the trees of a step; one thread each is quicker than one process
             with as many threads.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if smaller is not None:
+        PreTrainedTokenizerFast.from_pretrained(smaller).save_pretrained(folder / "tokenizer")
     prepare_tokenizer(folder)
     if processes == 1:
-        _pretrain(0, folder, steps, processes, os.getppid())
+        _pretrain(0, folder, steps, processes, os.getppid(), smaller)
         return
     meeting_place(folder).unlink(missing_ok=True)
-    spawn(_pretrain, (folder, steps, processes, os.getpid()), nprocs=processes)
+    spawn(_pretrain, (folder, steps, processes, os.getpid(), smaller), nprocs=processes)
 
 
 def meeting_place(folder: Path) -> Path:
@@ -64,17 +68,22 @@ def meeting_place(folder: Path) -> Path:
     return folder.absolute() / "meeting"
 
 
-def _pretrain(rank: int, folder: Path, steps: int, processes: int, parent: int) -> None:
+def _pretrain(
+    rank: int, folder: Path, steps: int, processes: int, parent: int, smaller: Path | None
+) -> None:
     torch.set_num_threads(1)
     if processes > 1:
         where = f"file://{meeting_place(folder)}"
         distributed.init_process_group("gloo", where, rank=rank, world_size=processes)
     tokenizer = prepare_tokenizer(folder)
     model = first_model(tokenizer, seed=SEED)
+    if smaller is not None:
+        take_over(model, smaller)
+    first = Progress(level=0 if smaller is None else len(LEVELS) - 1)
     weights = dict(model.named_parameters())
     average = {name: weight.detach().clone() for name, weight in weights.items()}
     optimizer = torch.optim.AdamW(_groups(weights), lr=RATE, betas=(0.9, 0.98), fused=True)
-    step, progress = _load(folder, weights, average, optimizer)
+    step, progress = _load(folder, weights, average, optimizer) or (0, first)
     model.set_attn_implementation("eager")  # short rows with masks: quicker on a CPU than sdpa
     model.train()
     began, told = time.perf_counter(), step
@@ -117,7 +126,7 @@ def _learn(model: LlamaForCausalLM, trees: Lesson, *, seed: int) -> Tensor:
     for group, known in ((trees.present, True), (trees.others, False)):
         for part in cut(group, tokens=_PASS):
             rows = lay_out(part, pad=0, text_share=_TEXT_SHARE, text_weight=_TEXT_WEIGHT, seed=seed)
-            read = losses(model, rows, heads=_HEADS)
+            read = losses(model, rows, guided=True)
             loss = (read.losses * rows.weights).sum()
             (loss + _LOOKING * read.looking).backward()
             asked = rows.firsts if known else torch.zeros_like(rows.firsts)
@@ -192,10 +201,10 @@ def _load(
     weights: dict[str, torch.nn.Parameter],
     average: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
-) -> tuple[int, Progress]:
+) -> tuple[int, Progress] | None:
     path = folder / "checkpoint.safetensors"
     if not path.exists():
-        return 0, Progress()
+        return None
     stored = load_file(path)
     with torch.no_grad():
         for name, weight in weights.items():

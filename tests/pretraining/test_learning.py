@@ -10,8 +10,8 @@ import pytest
 import torch
 from pretraining.batch import cut, lay_out, losses
 from pretraining.curriculum import LEVELS, MASTERED, Progress, lesson, story_tree
-from pretraining.looking import GATHER, MATCH, Look, gather
-from pretraining.model import first_model
+from pretraining.looking import Look, Station, gather
+from pretraining.model import first_model, take_over
 from pretraining.scenes import Size, small_scene
 from pretraining.sheet import Sheet, encode, write_sheet
 from safetensors.torch import load_file
@@ -55,7 +55,7 @@ def test_a_rectangle_of_trees_loses_what_single_examples_lose(
     def total(groups: list[list[tuple[EncodedExample, tuple[Look, ...]]]]) -> tuple[float, float]:
         trees = [gather(group) for group in groups]
         rows = lay_out(trees, pad=2, text_share=0.0, text_weight=0.0, seed=0)
-        read = losses(model, rows, heads=2)
+        read = losses(model, rows, guided=True)
         return float((read.losses * rows.weights).sum()), float(read.looking)
 
     with torch.no_grad():
@@ -86,27 +86,41 @@ def test_a_level_is_left_when_it_is_mastered_and_not_before() -> None:
     assert progress.level == len(LEVELS) - 1
 
 
-def test_looks_lead_from_the_question_to_its_name_and_to_the_answer(
+def test_looks_lead_from_the_question_to_its_clue_and_to_the_answer(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
-    seen = 0
-    for number in range(30):
+    seen = {"by name": 0, "by value": 0}
+    for number in range(40):
         draw = Draw(f"l {number}")
-        sheet = write_sheet(draw, small_scene(draw, Size(2, 4), most=12))
+        size = Size(2, 4) if number % 2 else None
+        sheet = write_sheet(draw, small_scene(draw, size, most=12))
         for branch, (example, looks) in zip(sheet.branches, encode(sheet, tokenizer), strict=True):
-            if branch.hint is None:
+            if (hint := branch.hint) is None:
                 continue
-            seen += 1
             text = sheet.beginning + branch.prompt + branch.answer + branch.end
-            name, asked = (text[slice(*where)] for where in (branch.hint.name, branch.hint.asked))
-            assert text[slice(*branch.hint.answer)] == branch.answer.strip()
-            assert asked.casefold() in name.casefold()
+            asked = text[slice(*hint.asked)]
+            assert text[slice(*hint.answer)] == branch.answer.strip()
             begin = example.targets.index(True)
-            said = [one for one in looks if one.layer == MATCH]
-            assert said[0].queries == (begin - 1,)
-            assert said[0].keys[0] < begin
-            assert next(one.layer for one in looks) == GATHER
-    assert seen > 30
+            by_station = {
+                station: [one for one in looks if one.station is station] for station in Station
+            }
+            assert all(one.queries[0] > one.keys[0] for one in looks)
+            assert by_station[Station.GATHER][0].queries[0] == begin - 1
+            assert by_station[Station.FOLLOW][0].queries == (begin - 1,)
+            if hint.found is None:
+                seen["by name"] += 1
+                [(_, name)] = hint.names
+                assert asked.casefold() in text[slice(*name)].casefold()
+                assert by_station[Station.MATCH][0].queries == (begin - 1,)
+                assert not by_station[Station.FIND]
+            else:
+                seen["by value"] += 1
+                assert asked == text[slice(*hint.found)]
+                assert hint.found in [value for value, _ in hint.names]
+                assert [one.queries for one in by_station[Station.FIND]] == [(begin - 1,)]
+                assert all(one.queries[0] >= begin for one in by_station[Station.MATCH])
+    assert seen["by name"] > 30
+    assert seen["by value"] > 30
 
 
 def test_a_lesson_is_fixed_by_its_seed(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -136,3 +150,18 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(
     model, said = train.load_average(tmp_path / "twice", tokenizer)
     assert said["step"] == "4"
     assert all(weight.isfinite().all() for weight in model.parameters())
+
+
+def test_layers_behind_a_smaller_model_say_what_it_says_at_first(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    model = first_model(tokenizer, seed=0)
+    smaller = first_model(tokenizer, seed=1)
+    smaller.model.layers = smaller.model.layers[:3]
+    smaller.config.num_hidden_layers = 3
+    smaller.save_pretrained(tmp_path)
+    take_over(model, tmp_path)
+    tokens = torch.arange(20)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens).logits, smaller(tokens).logits)
+    assert all(weight.requires_grad for weight in model.parameters())

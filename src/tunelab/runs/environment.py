@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from tunelab.models.precision import has_bfloat16
+
 _PACKAGES = ("tunelab", "torch", "transformers", "peft", "accelerate", "numpy")
 _EXTRAS = ("bitsandbytes", "llmcompressor", "compressed-tensors")
 
@@ -40,7 +42,8 @@ def hardware() -> dict[str, str]:
     if torch.cuda.is_available():
         found["accelerator"] = torch.cuda.get_device_name()
     else:
-        found["instructions"] = torch.backends.cpu.get_cpu_capability()
+        bfloat16 = "with" if has_bfloat16() else "without"
+        found["instructions"] = f"{torch.backends.cpu.get_cpu_capability()} {bfloat16} bfloat16"
     return found
 
 

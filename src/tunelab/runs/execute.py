@@ -22,7 +22,8 @@ from transformers import PreTrainedTokenizerBase
 from tunelab.data import Example, ItemT, TaskData, examples_digest, load_squad
 from tunelab.errors import Interrupted, ProofError, StorageError
 from tunelab.evaluation.measure import task_scores
-from tunelab.recipe import Recipe, SquadTask, digest, dump
+from tunelab.models.precision import precision_notes
+from tunelab.recipe import NoTuning, Recipe, SquadTask, digest, dump
 from tunelab.records import Manifest, Proof, RunDirectory, Status, Step, write_atomically
 from tunelab.records.files import remove_leftovers, storage_errors
 from tunelab.report.card import write_card
@@ -148,7 +149,11 @@ class _Run:
         return devices
 
     def _begin(self, data: TaskData[ItemT]) -> None:
-        self.note(data=_describe(data), notes=data.notes)
+        trains = not isinstance(self.recipe.tuning, NoTuning)
+        about_precision = precision_notes(self.recipe.model, trains=trains)
+        for sentence in about_precision:
+            self.display.say(sentence)
+        self.note(data=_describe(data), notes=(*data.notes, *about_precision))
         self.mirror.start()
 
     def end(self, status: Status, message: str = "", trace: str = "") -> None:
