@@ -19,6 +19,8 @@ import psutil
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from tests.command import ONE_THREAD
 
@@ -107,13 +109,19 @@ def kill_the_second() -> None:
     second.kill()
 
 
-unexplained = pytest.mark.xfail(
-    reason="50 steps differ by 1e-4 to 4e-2 where 26 were seen within 7e-7; not yet explained",
-    strict=False,
-)
+@pytest.fixture
+def accelerated() -> Iterator[None]:
+    """This process has an accelerator of its own, which those that are forked off it inherit."""
+    Accelerator(cpu=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
-@unexplained
+_SHIFTED = "qa_outputs.bias"
+"""The same number is added to all scores of a softmax: its true gradient is zero."""
+
+
+@pytest.mark.usefixtures("accelerated")
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 @pytest.mark.parametrize("family", ["encoder", "decoder"])
 def test_two_processes_learn_what_one_learns(
@@ -133,17 +141,19 @@ def test_two_processes_learn_what_one_learns(
         assert norms == pytest.approx([s.grad_norm for s in wanted], rel=1e-5)
         assert [s.target_tokens for s in steps] == [s.target_tokens for s in wanted]
         assert two.read_manifest().hardware["processes"] == f"2 ({sharding})"
-        assert all(proof.held for proof in two.read_manifest().proofs)
+        proofs = {proof.name: proof.held for proof in two.read_manifest().proofs}
+        assert all(proofs.values())
+        assert ("all processes hold the same weights" in proofs) == (sharding == "ddp")
         assert [p.id for p in two.read_predictions()] == [p.id for p in one.read_predictions()]
         stored = {
             name: tensor for file in two.weights() for name, tensor in load_file(file).items()
         }
         for file in one.weights():
             for name, tensor in load_file(file).items():
-                assert torch.allclose(stored[name], tensor, atol=1e-3), name
+                if not name.endswith(_SHIFTED):
+                    assert torch.allclose(stored[name], tensor, atol=1e-3), name
 
 
-@unexplained
 def test_a_run_goes_on_with_another_number_of_processes(path: Path, tmp_path: Path) -> None:
     recipe = read_recipe(path)
     wanted = done(recipe, tmp_path / "one").read_steps()

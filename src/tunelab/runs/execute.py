@@ -304,6 +304,7 @@ class _Run:
         except ProofError:
             self.note(proofs=(*family.proofs, *watch.proofs_so_far()))
             raise
+        agreed = devices.agreement(tuned.trained_parameters())
         kept = outcome.best_epoch or recipe.training.epochs
         last = outcome.steps[-max(1, total // 10) :]
         self.note(
@@ -314,7 +315,7 @@ class _Run:
         )
         if devices.answers:
             proofs = store(family, examples, watch, devices=devices, directory=self.directory)
-            self._prove(proofs)
+            self._prove((*agreed, *proofs))
         return outcome
 
     def _raise_if_stopped(self) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,14 +27,17 @@ from typing import Any, Literal, TypeVar
 import torch
 import torch.distributed as group
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from tunelab.errors import DataError, TunelabError
+from tunelab.records import Proof
 from tunelab.training.objective import LossSum
 from tunelab.training.sharding import Whole, reshard, shard
 from tunelab.tuning import TunedModel
+from tunelab.tuning.proofs import checksum
 
 Sharding = Literal["ddp", "fsdp"]
 FOREVER = timedelta(days=365)
@@ -175,6 +178,30 @@ class Devices:
         group.all_gather_object(held, value)
         return held
 
+    def agreement(self, trained: Mapping[str, Tensor]) -> list[Proof]:
+        """That all processes hold the same weights; nothing to prove where each has its own part.
+
+        Args:
+            trained: the tensors that were trained, by their names.
+        """
+        if self.size == 1 or self.is_sharded:
+            return []
+        mine = {name: checksum(tensor) for name, tensor in trained.items()}
+        for rank, theirs in enumerate(self.from_all(mine)):
+            other = [name for name, value in mine.items() if theirs[name] != value]
+            if other:
+                return [
+                    Proof(
+                        name="all processes hold the same weights",
+                        held=False,
+                        found=f"processes {self.rank} and {rank} differ in {len(other)} of "
+                        f"{len(mine)} trained tensors, {other[0]} among them",
+                        remedy="Train with one process, and report this.",
+                    )
+                ]
+        found = f"{len(mine)} trained tensors are the same, bit for bit, in {self.size} processes"
+        return [Proof(name="all processes hold the same weights", held=True, found=found)]
+
     def _mine(self, passes: list[list[LossSum]]) -> list[tuple[LossSum, float]]:
         """This process's passes, and empty ones up to the number of those who have most."""
         mine = [(loss_sum, 1.0) for loss_sum in passes[self.rank]]
@@ -235,11 +262,15 @@ def meet(seat: Seat | None, *, mixed_precision: Literal["no", "bf16"]) -> Device
         world_size=seat.size,
         timeout=FOREVER,
     )
+    # One that was made before this process was forked knows of no others, and would be taken again:
+    # the gradients would stay apart.
+    AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
         mixed_precision=mixed_precision,
         cpu=not cuda,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
+    assert accelerator.num_processes == seat.size
     return Devices(accelerator, seat)
 
 
