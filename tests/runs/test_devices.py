@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -85,17 +84,22 @@ def checkpointed(out: Path) -> Callable[[], bool]:
 
 @contextmanager
 def disturbed(act: Callable[[], None], *, when: Callable[[], bool]) -> Iterator[None]:
-    """Something happens as soon as something else has."""
+    """Something happens as soon as something else has, if it has before the body ends."""
+    over = threading.Event()
 
     def watch() -> None:
         while not when():
-            time.sleep(0.01)
+            if over.wait(0.01):
+                return
         act()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def terminate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
@@ -77,20 +78,24 @@ def ask_tab(lab: Lab, choices: RunChoices) -> AskTab:
         after = Asked(example, tuple(told), drawn, kept)
         return answers_html(example, told, gold_known=is_drawn), after
 
-    def draw_question(chosen: list[str], before: Asked) -> tuple[Update, Update, str, Asked]:
+    def draw_question(
+        chosen: list[str], how: Way, before: Asked
+    ) -> Iterator[tuple[Update, Update, str, Asked]]:
+        """Shown at once and answered then, by one event: nothing can come between the two."""
         try:
             if not chosen:
                 raise UsageError("No run is chosen.", hint="Choose one whose test to draw from.")
             drawn = random_question(lab.catalogue.entry(chosen[0]), random.Random())
         except TunelabError as problem:
-            return gr.skip(), gr.skip(), problem_html(problem), before
-        after = Asked(None, (), drawn, before.own)
-        return drawn.context, drawn.question, "", after
+            yield gr.skip(), gr.skip(), problem_html(problem), before
+            return
+        shown = Asked(None, (), drawn, before.own)
+        yield drawn.context, drawn.question, "", shown
+        said, after = answer(chosen, drawn.context, drawn.question, how, shown)
+        yield gr.skip(), gr.skip(), said, after
 
     inputs = [runs, paragraph, question, way, asked]
     for event in (button.click, question.submit):
         event(answer, inputs, [results, asked])
-    draw.click(draw_question, [runs, asked], [paragraph, question, results, asked]).then(
-        answer, inputs, [results, asked]
-    )
+    draw.click(draw_question, [runs, way, asked], [paragraph, question, results, asked])
     return AskTab(asked, teach)
