@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.alternation import Block, alternate
 from benchmarks.checks import PerStep, Verdict, WithinNoise, judge
@@ -29,11 +30,14 @@ from benchmarks.decoder_sides import TRL_SETTINGS, DecoderWork, trl_side, tunela
 from benchmarks.generation import Size, random_llama, train_tokenizer
 from benchmarks.spread import losses, rates, spread
 from tunelab.data import Example, read_squad, take_limit
+from tunelab.models.precision import has_bfloat16
 from tunelab.recipe import Model, Prompt, Training
 
 QUESTIONS = 1000
 LONGEST = 4096
 THEIRS, OURS = "TRL", "tunelab"
+DTYPE: Literal["bf16", "f32"] = "bf16" if has_bfloat16() else "f32"
+"""The faster one here, for both sides."""
 SYSTEM = """\
 You are a careful reader who answers questions about texts. Everything that you say must stand in
 the text that you are given; what you may know from elsewhere does not count, even where the text is
@@ -114,7 +118,7 @@ def compare(
     assert len(examples) > row.blocks * row.steps * row.batch_size, "sides sleep after their blocks"
     work = DecoderWork(
         examples=examples,
-        model=Model(path=str(model), dtype="bf16", max_length=LONGEST),
+        model=Model(path=str(model), dtype=DTYPE, max_length=LONGEST),
         prompt=row.prompt,
         training=Training(
             epochs=1,
@@ -165,6 +169,7 @@ def table(results: Sequence[Result]) -> str:
             f"| {'yes' if result.held else 'NO'}: {checks} |"
         )
     found = f"{THEIRS} {version('trl')}"
+    lines += ["", f"Both sides train in {DTYPE}, the faster one on this machine."]
     lines += ["", f"Settings of {found}, examples/s when tried; the fastest is the one above:", ""]
     lines += [
         f"- {result.name}: " + ", ".join(f"{s} {rate:.2f}" for s, rate in result.tried.items())

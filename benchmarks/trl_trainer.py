@@ -3,8 +3,8 @@
 What it is given is what tunelab trains on: the same tokens, and the same examples in every
 optimiser step. Within a step they are sorted by length and cut into passes of `examples_a_pass`
 (gradient accumulation), which leaves less padding than TRL's own grouping by length, and memory
-for as many passes only. Loss on the completion alone, bfloat16 autocast, no gradient checkpointing
-(TRL's default, a third slower), nothing logged or saved while the clock runs.
+for as many passes only. Loss on the completion alone, autocast where tunelab has it, no gradient
+checkpointing (TRL's default, a third slower), nothing logged or saved while the clock runs.
 
 `padding_free` lays the examples of a pass into one row behind one another. TRL means it for
 FlashAttention; on a CPU transformers makes a block mask of the positions. TRL's packing
