@@ -205,6 +205,7 @@ def run(
             row = ROWS[name]
             row = replace(row, blocks=blocks or row.blocks, steps=steps or row.steps)
             results.append(compare(name, row, examples, Path(folder), told=told))
+            told(table(results[-1:]))  # what is measured is not lost when a later row is stopped
     return results
 
 
