@@ -120,8 +120,8 @@ def serve(asked: Asked) -> tuple[str, bool]:
 
 def page(_asked: Asked) -> tuple[str, bool]:
     """The web app: its first page, and questions."""
-    seen = app.run()
-    return app.table(seen), seen.held
+    rows = app.both()
+    return app.table(rows), rows[0].held
 
 
 def quantised(asked: Asked) -> tuple[str, bool]:

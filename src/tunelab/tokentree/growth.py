@@ -15,7 +15,7 @@ import copy
 import inspect
 from bisect import bisect_right
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -114,9 +114,11 @@ class GrowingTree:
         with self._by_blocks() if self._on_cpu else nullcontext():
             return self._read({"input_ids": tokens}, positions, logits_at=0)
 
-    def _by_blocks(self) -> block_attention:
+    def _by_blocks(self) -> AbstractContextManager[object]:
         """Branches from the same part of the tree look at their own keys, not at all of the row."""
         sizes = [len(list(members)) for _, members in groupby(self._blocks)]
+        if len(sizes) == 1:  # all keys that are left are theirs
+            return nullcontext()
         seen = [rows.any(dim=0).nonzero().squeeze(1) for rows in self._seen.split(sizes)]
         return block_attention(sizes, seen, keys=self._seen.shape[1])
 
