@@ -60,6 +60,7 @@ from tunelab.recipe.tasks import (
     task_name,
     untrained,
 )
+from tunelab.recipe.untuned import untuned_on, untuned_on_own
 
 __all__ = [
     "AnyChoiceTask",
@@ -116,6 +117,8 @@ __all__ = [
     "trials",
     "tuning_label",
     "untrained",
+    "untuned_on",
+    "untuned_on_own",
     "validate",
     "with_settings",
 ]
