@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
@@ -114,6 +115,10 @@ def digest(recipe: Recipe) -> str:
     content["defaults"] = DEFAULTS
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+_LONGEST_VALUE, _HEAD = 60, 24
+"""Characters of a value in a label, and of the beginning of a longer one."""
 
 
 def labels(runs: list[Recipe]) -> list[str]:
@@ -236,9 +241,18 @@ def tree_of(recipe: Recipe) -> RawRecipe:
 
 
 def _short(value: object) -> str:
+    """A value as it stands in a label; of a long one its beginning, and a hash of all of it."""
+    told = _told(value)
+    if len(told) <= _LONGEST_VALUE:
+        return told
+    head = re.sub(r"[\s,/@|]+", " ", told[:_HEAD]).strip()
+    return f"{head}~{hashlib.sha256(repr(value).encode()).hexdigest()[:6]}"
+
+
+def _told(value: object) -> str:
     match value:
         case list():
-            return "+".join(_short(item) for item in value)
+            return "+".join(_told(item) for item in value)
         case str():
             return value.rstrip("/").rpartition("/")[2]
         case _:
