@@ -1,6 +1,7 @@
 """What a user asks for: the schema, its YAML form, and the grid of runs that it describes."""
 
 from tunelab.recipe.grid import (
+    adapter_parts,
     digest,
     expand,
     labels,
@@ -97,6 +98,7 @@ __all__ = [
     "Training",
     "TruthfulqaTask",
     "Tuning",
+    "adapter_parts",
     "candidates",
     "check_search",
     "digest",

@@ -195,6 +195,13 @@ def tuning_label(tuning: Tuning) -> str:
             assert_never(tuning)
 
 
+def adapter_parts(recipe: Recipe) -> tuple[str, ...]:
+    """The folders of a run's adapters below adapter/: one each for the parts of a stack, in the
+    order that they are loaded in; "" where the adapter lies there itself."""
+    tuning = recipe.tuning
+    return tuple(part.kind for part in tuning.parts) if isinstance(tuning, StackTuning) else ("",)
+
+
 def merge(base: RawRecipe, over: Mapping[str, Any]) -> RawRecipe:
     """Lay `over` over `base`, table by table.
 
