@@ -61,6 +61,25 @@ def test_no_path_can_be_read(url: str, study: Path, path: str) -> None:
     assert "root:" not in found.text and "train_limit" not in found.text
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/info%0A",
+        "gradio_api/info%0a%0a",
+        "%0Agradio_api/info",
+        "gradio_api/file=http://127.0.0.1:1/%0A",
+        "gradio_api/file=http://127.0.0.1:1/%0D%0Ax",
+        "gradio_api/proxy=http://127.0.0.1:1/%0A",
+        "gradio_api/openapi.json%E2%80%A8",
+    ],
+)
+def test_a_control_character_opens_no_closed_path(url: str, path: str) -> None:
+    for method in ("GET", "HEAD", "POST"):
+        found = httpx.request(method, f"{url}/{path}")
+        assert found.status_code == 404
+        assert method == "HEAD" or found.text == "Not here."
+
+
 def test_nothing_can_be_left_and_no_other_page_can_ask(url: str) -> None:
     sent = httpx.post(f"{url}/gradio_api/upload", files={"files": b"x" * 100})
     assert sent.status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -16,9 +17,11 @@ import yaml
 from benchmarks.visitor import Visitor
 from tests.command import ONE_THREAD, tunelab
 
-PARAGRAPH = "The harbour was built in 1843 by Anna Berg. It has two gates."
+from tunelab.app.catalogue import Catalogue
+from tunelab.export.space import make_space
+from tunelab.records import Manifest, RunDirectory, write_atomically
 
-pytestmark = pytest.mark.slow
+PARAGRAPH = "The harbour was built in 1843 by Anna Berg. It has two gates."
 
 try:
     version("tunelab")
@@ -26,6 +29,32 @@ except PackageNotFoundError:
     pytest.skip("tunelab runs from its sources: its needs are not known", allow_module_level=True)
 
 
+@pytest.mark.parametrize("test", ["{here}/secret.json", "$PLACE/secret.json", "reading"])
+def test_what_is_asked_here_stays_here(
+    test: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    place = RunDirectory(tmp_path / "run")
+    task = {"train": f"{tmp_path}/mine.json", "test": test.format(here=tmp_path)}
+    further = [{"kind": "chat", "test": f"{tmp_path}/chat.jsonl"}]
+    content = {"task": task, "tuning": {"kind": "lora"}, "also_evaluate": further}
+    write_atomically(place.recipe, yaml.safe_dump(content))
+    write_atomically(place.adapter / "adapter_config.json", "{}")
+    place.write_manifest(Manifest(label="lora-r8", digest="0" * 8, status="ok"))
+    decoded = {"prompt": "The secret paragraph.", "response": "a", "found": True, "cut": False}
+    secret = {"id": "q", "group": "p", "article": "a", "output": "", "answer": "", "gold": ["x"]}
+    write_atomically(place.predictions, json.dumps(secret | {"decoded": decoded}) + "\n")
+    told = make_space(place, tmp_path / "space")
+    kept = test == "reading"
+    assert (tmp_path / "space" / "run" / "predictions.jsonl").exists() == kept
+    assert any("stay here" in sentence for sentence in told) != kept
+    assert str(tmp_path) not in (tmp_path / "space" / "run" / "recipe.yaml").read_text()
+    catalogue = Catalogue([str(tmp_path / "space" / "run")])
+    assert bool(catalogue.studies) == bool(catalogue.scored()) == kept
+    assert catalogue.askable() == ["run"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["decoder", "head"])
 def test_a_space_answers_by_itself(study: Path, tmp_path: Path, part: str) -> None:
     run = next(path for path in (study / "runs").iterdir() if part in path.name)
@@ -38,6 +67,7 @@ def test_a_space_answers_by_itself(study: Path, tmp_path: Path, part: str) -> No
     needed = (space / "requirements.txt").read_text().splitlines()
     assert f"gradio=={matter['sdk_version']}" in needed
     assert any(line.startswith("torch==") for line in needed)
+    assert not (space / "run" / "predictions.jsonl").exists()
     for file in space.rglob("*"):  # nothing names a place on this machine
         if file.suffix in (".yaml", ".md", ".txt", ".json", ".jsonl"):
             assert str(study.parents[1]) not in file.read_text(), file

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.command import tunelab
 
+from tunelab.cli import main
 from tunelab.data import read_squad
 
 
@@ -27,6 +28,36 @@ def test_a_wrong_command_is_told() -> None:
     assert wrong.returncode == 2
     assert "rum" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--task", "lm-eval:arc_easy", "--to", "x.jsonl"], "--to does nothing with --task lm-e"),
+        (["--task", "lm-eval:arc_easy", "--data", "x"], "--data does nothing"),
+        (["--task", "lm-eval:arc_easy", "--quiet"], "--quiet does nothing"),
+        (["--task", "mmlu", "--include-path", "x"], "--include-path does nothing"),
+        (["--task", "mmlu", "subjects=[anatomy"], "'subjects=[anatomy' is no valid YAML"),
+    ],
+)
+def test_what_evaluate_does_not_heed_or_cannot_read_is_told(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "tiny", *arguments])
+    assert stopped.value.code == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_output_directory_that_is_a_file_is_told(
+    small_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("mine")
+    (tmp_path / "recipe.yaml").write_text(f"model: {{path: {small_encoder}}}\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 2
+    assert "a file is in its place" in " ".join(capsys.readouterr().err.split())
 
 
 def test_reading_is_written_in_the_official_format(tmp_path: Path) -> None:

@@ -14,9 +14,15 @@ import yaml
 from tests.command import ONE_THREAD, tunelab
 from tests.running import run_here
 
+from tunelab.errors import RecordError, TuningError, UsageError
 from tunelab.export import export_run
-from tunelab.export.adapter import vllm_sentence
+from tunelab.export.adapter import copy_adapter, vllm_sentence
+from tunelab.export.merging import check_mergeable
 from tunelab.models import checkpoint
+from tunelab.recipe import read_written
+from tunelab.records import RunDirectory, write_atomically
+
+STACK = {"kind": "stack", "parts": [{"kind": "lora"}, {"kind": "prefix"}]}
 
 
 def recipe(folder: Path, data: Path, model: dict[str, Any], *tunings: dict[str, Any]) -> Path:
@@ -97,19 +103,57 @@ def test_a_file_for_llama_cpp_says_what_the_adapter_says(study: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_an_adapter_is_loaded_by_the_code_of_its_card(study: Path, tmp_path: Path) -> None:
+def test_an_adapter_is_loaded_by_the_code_of_its_card(
+    study: Path, small_decoder: Path, tmp_path: Path
+) -> None:
     done = export_run(one(study, "lora"), form="adapter", to=tmp_path / "a")
     assert done.told[-1].endswith("--enable-lora --max-lora-rank 8.")
     card = (tmp_path / "a" / "README.md").read_text()
     assert "not run" in card and "load_answerer" not in card and "library_name: peft" in card
+    assert runs_its_card(tmp_path / "a", base=small_decoder)
+
+
+def runs_its_card(folder: Path, *, base: Path) -> bool:
+    card = (folder / "README.md").read_text()
     [code] = [part.split("```")[0] for part in card.split("```python\n")[1:]]
-    base = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
-    base = base["base_model_name_or_path"]
-    code = code.replace(f'"{Path(base).name}"', f'"{base}"')  # the card tells names, not paths
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path / "a", env=ONE_THREAD, check=False
-    )
-    assert ran.returncode == 0
+    code = code.replace(f'"{base.name}"', f'"{base}"')  # the card tells names, not paths
+    ran = subprocess.run([sys.executable, "-c", code], cwd=folder, env=ONE_THREAD, check=False)
+    return ran.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_stack_is_exported_as_its_two_adapters(
+    small_decoder: Path, small_data: Path, tmp_path: Path
+) -> None:
+    model = {"path": str(small_decoder), "max_length": 1500}
+    [run] = run_here(recipe(tmp_path, small_data, model, STACK), tmp_path / "out")
+    assert 'model.get_base_model(), "prefix"' in (run.adapter / "README.md").read_text()
+    done = export_run(run.path, form="adapter", to=tmp_path / "a")
+    assert "refuses it: it reads LoRA alone, and this is PREFIX_TUNING" in done.told[-1]
+    for part in ("lora", "prefix"):
+        name = f"{part}/adapter_model.safetensors"
+        assert (tmp_path / "a" / name).read_bytes() == (run.adapter / name).read_bytes()
+    assert runs_its_card(tmp_path / "a", base=small_decoder)
+    with pytest.raises(TuningError, match="20 virtual tokens of its prefix"):
+        export_run(run.path, form="merged", to=tmp_path / "m")
+
+
+def test_the_parts_of_a_stack_are_read_each_in_its_folder(tmp_path: Path) -> None:
+    place = RunDirectory(tmp_path / "run")
+    write_atomically(place.recipe, yaml.safe_dump({"tuning": STACK}))
+    configs = {"lora": {"peft_type": "LORA", "r": 8}, "prefix": {"peft_type": "PREFIX_TUNING"}}
+    for part, config in configs.items():
+        write_atomically(place.adapter / part / "adapter_config.json", json.dumps(config))
+    told = copy_adapter(place, tmp_path / "a")
+    assert "this is PREFIX_TUNING" in told[-1]
+    for part, config in configs.items():
+        assert json.loads((tmp_path / "a" / part / "adapter_config.json").read_text()) == config
+    with pytest.raises(TuningError, match="cannot be merged") as refused:
+        check_mergeable(read_written(place.recipe).tuning)
+    assert "--format adapter" in refused.value.hint
+    (place.adapter / "prefix" / "adapter_config.json").write_text("{")
+    with pytest.raises(RecordError, match=r"prefix/adapter_config\.json cannot be read"):
+        copy_adapter(place, tmp_path / "b")
 
 
 def test_a_model_tuned_as_a_whole_is_copied(study: Path, tmp_path: Path) -> None:
@@ -151,12 +195,20 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_a_folder_with_something_in_it_is_left_alone(study: Path, tmp_path: Path) -> None:
-    from tunelab.errors import UsageError
-
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="there already"):
         export_run(one(study, "full"), form="merged", to=tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_the_folder_that_one_is_in_is_not_replaced(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="the folder that you are in") as refused:
+        export_run(one(study, "lora"), form="adapter", to=Path())
+    assert f"--to {tmp_path.name}" in refused.value.hint
+    assert tmp_path.exists() and not list(tmp_path.iterdir())
 
 
 def test_another_base_is_refused(study: Path, small_decoder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tunelab.errors import RecipeError
@@ -14,6 +17,7 @@ from tunelab.recipe import (
     labels,
     validate,
 )
+from tunelab.runs.planned import plan_runs
 
 
 def recipe(**settings: object) -> Recipe:
@@ -117,6 +121,24 @@ def test_a_label_of_its_own_stands_in_for_the_tuning() -> None:
     for wrong in ("a/b", "a, b", "a@b", ""):
         with pytest.raises(RecipeError, match=f"'label' is '{wrong}'"):
             recipe(label=wrong)
+
+
+def test_a_long_text_is_a_head_and_a_hash_in_a_label() -> None:
+    long = ["Answer\nwith words, please. " + "No more | no less. " * 30 + end for end in ("", "!")]
+    runs = expand(recipe(grid={"prompt.system": [*long, "ä" * 60, "Be brief."]}))
+    names = labels(runs)
+    assert names[2:] == [f"lora-r8,system={'ä' * 60}", "lora-r8,system=Be brief."]
+    assert len({*names}) == 4
+    assert all(re.fullmatch(r"lora-r8,system=Answer with words pleas~\w{6}", n) for n in names[:2])
+
+
+def test_the_name_of_a_directory_is_no_longer_than_systems_take(tmp_path: Path) -> None:
+    run = recipe(seed=123456)
+    [planned] = plan_runs([run], ["ä" * 150], tmp_path)
+    planned.directory.path.mkdir(parents=True)
+    assert planned.directory.path.name.endswith(f"ä-seed123456-{digest(run)}")
+    [same] = plan_runs([run], ["lora-r8"], tmp_path)
+    assert same.directory == planned.directory
 
 
 def test_labels_name_the_variants_of_lora() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunelab.errors import RecipeError
-from tunelab.recipe import LoraTuning, PeftTuning, SquadTask, dump, read_recipe
+from tunelab.recipe import ChatTask, LoraTuning, PeftTuning, SquadTask, dump, expand, read_recipe
 
 GRID = """
 name: methods
@@ -114,6 +114,66 @@ def test_an_argument_that_the_cases_would_override_is_refused(recipe_file: Path)
     recipe_file.write_text("grid: {cases: [{tuning: {kind: full}}]}")
     with pytest.raises(RecipeError, match=r"'tuning.rank' is set by grid\.cases"):
         read_recipe(recipe_file, ["tuning.rank=4"])
+
+
+@pytest.mark.parametrize(
+    ("text", "argument", "where"),
+    [
+        ("grid: {tuning: [{kind: lora, rank: 8}]}", "tuning.rank=4", r"grid\.tuning"),
+        ("grid: {model: [{path: tiny}, {path: minilm}]}", "model.path=tiny", r"grid\.model"),
+        ("grid: {task: [{kind: chat, test: a.json}]}", "task.test_limit=4", r"grid\.task"),
+        (
+            "search: {over: {tuning: [{kind: full}]}, trials: 1}",
+            "tuning.rank=4",
+            r"search\.over\.tuning",
+        ),
+    ],
+)
+def test_an_argument_below_an_axis_that_would_win_is_refused(
+    recipe_file: Path, text: str, argument: str, where: str
+) -> None:
+    recipe_file.write_text(text)
+    with pytest.raises(RecipeError, match=f"is set by {where}, which would win"):
+        read_recipe(recipe_file, [argument])
+
+
+def test_an_argument_below_an_axis_that_leaves_it_alone_counts(recipe_file: Path) -> None:
+    recipe_file.write_text(
+        "task: {kind: chat, test: t.jsonl}\n"
+        "grid: {model: [{path: tiny}], task: [{kind: chat, train: a.jsonl}]}"
+    )
+    asked = ["model.max_length=64", "task.test_limit=4"]
+    [run] = expand(read_recipe(recipe_file, asked))
+    assert run.model.max_length == 64
+    assert run.task == ChatTask(kind="chat", test=run.task.test, train=run.task.train, test_limit=4)
+
+
+@pytest.mark.parametrize("text", ["grid: [seed]", "grid: {cases: 3}", "grid: {cases: {seed: 1}}"])
+def test_a_grid_that_is_none_is_told_with_an_argument_too(recipe_file: Path, text: str) -> None:
+    recipe_file.write_text(text)
+    with pytest.raises(RecipeError, match="grid"):
+        read_recipe(recipe_file, ["training.epochs=1"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "grid: {model: [{path: ./here}]}",
+        "grid: {model.path: [./here]}",
+        "grid: {task: [{train: here.json}]}",
+        "grid: {task.train: [[here.json]]}",
+        "grid: {also_evaluate: [[{kind: text, test: here.txt}]]}",
+        "grid: {task: [[{kind: chat, test: here.jsonl, train: here.jsonl}, {test: here.json}]]}",
+        "search: {over: {model: [{path: ./here}]}, trials: 1}",
+        "grid: {cases: [{search: {over: {model.path: [./here]}, trials: 1}}]}",
+    ],
+)
+def test_paths_in_lists_of_values_are_relative_to_the_recipe_too(
+    recipe_file: Path, text: str
+) -> None:
+    recipe_file.write_text(text)
+    said = dump(read_recipe(recipe_file))
+    assert said.count(f"{recipe_file.parent}/here") == text.count("here")
 
 
 @pytest.mark.parametrize("argument", ["epochs", "=3"])

@@ -110,3 +110,14 @@ def test_a_search_that_is_not_fair_or_contradicts_itself_is_refused(
 def test_a_search_over_an_axis_that_all_methods_share_is_fair() -> None:
     grid = {"tuning": [{"kind": "full"}, {"kind": "head"}], "training.epochs": [1, 3]}
     check_search(expand(recipe(search={"over": OVER, "trials": 2}, grid=grid)))
+
+
+def test_what_is_searched_for_is_no_axis_too() -> None:
+    both = {"cases": CASES, "training.learning_rate": [1e-5, 1e-4], "seed": [0, 1]}
+    with pytest.raises(RecipeError, match=r"differ in nothing but training\.learning_rate"):
+        check_search(expand(recipe(search={"over": OVER, "trials": 2}, grid=both)))
+    ranks = {"over": {"tuning.rank": [2, 4]}, "trials": 2}
+    lora = [{"tuning": {"kind": "lora", "rank": rank}} for rank in (8, 16)]
+    with pytest.raises(RecipeError, match=r"nothing but tuning\.rank"):
+        check_search(expand(recipe(search=ranks, grid={"cases": lora})))
+    check_search(expand(recipe(search={"over": OVER, "trials": 2}, grid={"cases": CASES})))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.steps import step
 
-from tunelab.errors import RecordError, StorageError
+from tunelab.errors import RecordError, StorageError, UsageError
 from tunelab.records import Step, append_line, read_lines, write_atomically
 from tunelab.records.files import remove_leftovers, storage_errors, sync_tree
 
@@ -22,6 +22,15 @@ def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
         write_atomically(path, None)  # pyright: ignore[reportArgumentType]
     assert path.read_text() == "old"
     assert [each.name for each in path.parent.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("below", ["", "runs/one"])
+def test_a_file_in_the_place_of_a_directory_is_told(tmp_path: Path, below: str) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(UsageError, match="a file is in its place") as told:
+        write_atomically(tmp_path / "out" / below / "recipe.yaml", "")
+    assert "another directory" in told.value.hint
+    assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:

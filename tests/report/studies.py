@@ -11,8 +11,17 @@ import yaml
 from tests.steps import step
 
 from tunelab.evaluation.scores import squad_scores
-from tunelab.recipe import digest, expand, extractive, labels, read_recipe
+from tunelab.recipe import (
+    Recipe,
+    digest,
+    expand,
+    extractive,
+    labels,
+    read_recipe,
+    untuned_on_own,
+)
 from tunelab.records import Cost, Manifest, Prediction, RunDirectory, Status, append_line
+from tunelab.report.ledger import BASE
 
 RECIPE: dict[str, Any] = {
     "name": "a | study",
@@ -68,7 +77,25 @@ class Writer:
         message: str = "",
     ) -> RunDirectory:
         recipe = self.runs[label, seed]
-        place = RunDirectory(self.out / "runs" / f"{label}-seed{seed}-{digest(recipe)}")
+        return self._write(self.out, recipe, label, rows, status=status, message=message)
+
+    def write_untuned(self, label: str, rows: list[Prediction]) -> RunDirectory:
+        """The untuned model on the task of a method, asked as it is."""
+        recipe = next(run for (name, _), run in self.runs.items() if name == label)
+        return self._write(self.out / BASE, untuned_on_own(recipe), "squad", rows)
+
+    def _write(
+        self,
+        out: Path,
+        recipe: Recipe,
+        label: str,
+        rows: list[Prediction] | None,
+        *,
+        status: Status = "ok",
+        message: str = "",
+    ) -> RunDirectory:
+        seed = recipe.seed
+        place = RunDirectory(out / "runs" / f"{label}-seed{seed}-{digest(recipe)}")
         place.path.mkdir(parents=True)
         place.recipe.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
         if rows is not None:

@@ -84,6 +84,68 @@ def test_the_intersection_is_compared_when_asked_for(
     assert "full is better than lora-r8 by 50.0 F1" in told
 
 
+def test_methods_of_one_label_in_two_studies_are_told_apart(tmp_path: Path) -> None:
+    content = RECIPE | {"grid": {"seed": [0, 1]}}
+    for name, right in (("one", 16), ("two", 8)):
+        writer = Writer(tmp_path / name, content)
+        for seed in (0, 1):
+            writer.write("lora-r8", seed, predictions([n < right for n in range(32)]))
+    studies = [tmp_path / "one", tmp_path / "two"]
+    for given in (studies, [*studies, studies[0]]):  # the same one again says nothing
+        found = compare_runs(given)
+        told = {(each.verdict.first, each.verdict.second) for each in found}
+        assert told == {("lora-r8 (one)", "lora-r8 (two)")}
+        assert {each.verdict.difference.value for each in found} == {25.0}
+    runs = [next((study / "runs").glob("*-seed0-*")) for study in studies]
+    [first, *_] = compare_runs(runs)
+    assert first.verdict.first == f"lora-r8 (one/runs/{runs[0].name})"
+    mixed = compare_runs([studies[0], runs[0]])
+    assert mixed[0].verdict.second == f"lora-r8 (one/runs/{runs[0].name})"
+
+
+def test_answers_of_the_other_runs_are_written_where_one_is_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = three_methods(tmp_path / "out")
+    torn, broken, *_ = sorted((directory / "runs").glob("full-*"))
+    (torn / "predictions.jsonl").write_bytes(b"{")
+    (broken / "manifest.json").write_bytes(b"{")
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", str(directory), "--answers"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.count("answers.csv") == 4
+    assert (directory / "report.html").exists() and not (torn / "answers.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("validation", "No-answer thresholds were chosen on validation, per run."),
+        (1.5, "No-answer thresholds that the recipe gives: 1.5."),
+    ],
+)
+def test_where_thresholds_are_from_is_told(setting: object, sentence: str, tmp_path: Path) -> None:
+    asked = {"task": {"version": "2.0"}, "evaluation": {"no_answer_threshold": setting}}
+    writer = Writer(tmp_path / "out", RECIPE | asked)
+    place = writer.write("full", 0, predictions([True] * 8))
+    manifest = place.read_manifest().model_copy(update={"no_answer_threshold": 1.5})
+    place.write_manifest(manifest)
+    told = write_report(writer.out)
+    table = (writer.out / "table.md").read_text()
+    assert told.rows and sentence in table and table.count("No-answer thresholds") == 1
+
+
+def test_a_model_behind_an_endpoint_goes_by_its_name(tmp_path: Path) -> None:
+    model = {"endpoint": "http://localhost:1/v1", "name": "large-7b"}
+    asked = {"task": {"version": "1.1"}, "model": model, "tuning": {"kind": "none"}}
+    writer = Writer(tmp_path / "out", asked)
+    writer.write("none", 0, predictions([True] * 8))
+    write_report(writer.out)
+    page = (writer.out / "report.html").read_text()
+    assert "model large-7b" in page and "large-7b: " in page
+    assert "model minilm" not in page and "minilm: " not in page
+
+
 def test_no_shared_item_cannot_be_compared(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "out")
     one = writer.write("full", 0, predictions([True] * 8))

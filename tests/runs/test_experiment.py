@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.steps import step
 
-from tunelab.errors import VersionError
+from tunelab.errors import DataError, VersionError
 from tunelab.recipe import Recipe, digest, setting, validate
 from tunelab.records import (
     Cost,
@@ -21,6 +22,7 @@ from tunelab.records import (
     find_runs,
     write_atomically,
 )
+from tunelab.runs.examples import describe
 from tunelab.runs.experiment import run_experiment
 from tunelab.runs.process import Workers
 from tunelab.runs.sharing import NOTHING_SHARED, Shared
@@ -65,6 +67,7 @@ class Untrained(Workers):
             message="too fast" if diverged else "",
             cost=None if diverged else _cost(),
             files={} if diverged else directory.file_records(),
+            data=describe(shared.data),
         )
         directory.write_manifest(manifest)
         return manifest
@@ -164,6 +167,31 @@ def test_the_work_of_a_later_version_is_not_written_over(
     with pytest.raises(VersionError):
         run(recipe, tmp_path, workers)
     assert directory.manifest.read_text() == later
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_run_on_other_data_is_neither_kept_nor_written_over(
+    recipe: dict[str, Any], tmp_path: Path, workers: Untrained, part: str
+) -> None:
+    data = tmp_path / f"{part}.json"
+    data.write_bytes(Path(recipe["task"][part]).read_bytes())
+    raw = recipe | {"task": recipe["task"] | {part: str(data)}, "grid": {"seed": [0, 1]}}
+    out = tmp_path / "out"
+    run(raw, out, workers)
+    before = {path: path.read_bytes() for path in out.rglob("*.*") if path.is_file()}
+    workers.took()
+    document = json.loads(data.read_bytes())
+    document["data"][-1]["paragraphs"][-1]["qas"][-1]["question"] += " Is it known?"
+    data.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"full-seed0-.*other data.* 1 more") as told:
+        run(raw | {"name": "more"}, out, workers)
+    assert workers.took() == []
+    assert all(path.read_bytes() == content for path, content in before.items())
+    [first, second] = find_runs(out)
+    assert f"rm -r {first.path}" in told.value.hint and "--out" in told.value.hint
+    for place in (first, second):
+        shutil.rmtree(place.path)
+    assert [manifest.status for manifest in run(raw, out, workers)] == ["ok", "ok"]
 
 
 def test_what_diverged_would_again_and_what_failed_may_not(

@@ -53,6 +53,14 @@ def test_another_directory_of_the_same_name_is_noticed(tmp_path: Path) -> None:
     assert not mark.path.exists()
 
 
+def test_whoever_marks_a_directory_that_is_in_use_takes_no_mark_away(tmp_path: Path) -> None:
+    with marked(tmp_path) as first:
+        with marked(tmp_path) as second:
+            assert sees(first) and sees(second)
+        assert sees(first)
+    assert not list(tmp_path.iterdir())
+
+
 class Instead:
     """Does no run, but leaves what one leaves."""
 

@@ -77,8 +77,15 @@ class Catalogue:
 
     @property
     def studies(self) -> dict[str, Path]:
-        """Name -> directory, of output directories and of runs that were named by themselves."""
-        alone = {each.name: each.run.path for each in self._single if each.run is not None}
+        """Name -> directory, of output directories and of runs that were named by themselves.
+
+        A run that was finished elsewhere and came without its predictions has nothing to compare.
+        """
+        alone = {
+            each.name: each.run.path
+            for each in self._single
+            if each.run is not None and (each.run.predictions.exists() or not _is_ready(each))
+        }
         return self._studies | alone
 
     def entries(self) -> list[Entry]:
@@ -103,7 +110,11 @@ class Catalogue:
 
     def scored(self) -> list[str]:
         """The names of finished runs: those with predictions."""
-        return [each.name for each in self.entries() if each.run is not None and _is_ready(each)]
+        return [
+            each.name
+            for each in self.entries()
+            if each.run is not None and each.run.predictions.exists() and _is_ready(each)
+        ]
 
     def entry(self, name: str) -> Entry:
         """The entry of that name.

@@ -1,4 +1,4 @@
-"""The page: four tabs in one style, with nothing from the network."""
+"""The page: up to four tabs in one style, with nothing from the network."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def make_page(lab: Lab) -> gr.Blocks:
             if lab.taught is not None:
                 with gr.Tab("Teach", id="teach"):
                     teach_tab(lab, choices, lab.taught, asking, tabs)
-            with gr.Tab("Compare", id="compare") as comparing:
-                compare_tab(lab, choices, comparing)
+            if lab.catalogue.studies:
+                with gr.Tab("Compare", id="compare") as comparing:
+                    compare_tab(lab, choices, comparing)
             with gr.Tab("Data", id="data"):
                 data_tab(lab, choices)
 

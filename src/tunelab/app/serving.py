@@ -73,6 +73,12 @@ def serve_page(lab: Lab, listening: socket.socket, *, hosts: list[str]) -> None:
         lab.shelf.close()
 
 
+def _is_closed(path: str) -> bool:
+    """Nothing that is offered has a control character in its name; with a line break behind it, a
+    closed path would be none to us, and still be one to Gradio's routes."""
+    return not path.isprintable() or _CLOSED.fullmatch(path) is not None
+
+
 class _Closed:
     """Closes what is not needed, and adds the policy to every reply."""
 
@@ -83,7 +89,7 @@ class _Closed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _CLOSED.fullmatch(scope["path"]):
+        if _is_closed(scope["path"]):
             await PlainTextResponse("Not here.", status_code=404)(scope, receive, send)
             return
 

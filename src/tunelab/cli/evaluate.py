@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,10 +54,12 @@ def evaluate(
     The task lm-eval:NAME is one of lm-eval's; its settings are shots=N and limit=N.
     """
     if task.startswith(LM_EVAL):
+        _refuse_unheeded({"--data": data, "--to": to, "--quiet": quiet}, task)
         _evaluate_lm_eval(
             model, task.removeprefix(LM_EVAL), settings or (), include_path, max_length, as_json
         )
         return
+    _refuse_unheeded({"--include-path": include_path}, task)
     from tunelab.records import write_atomically
     from tunelab.runs.evaluating import evaluate_on, read_task
 
@@ -70,6 +72,18 @@ def evaluate(
         typer.echo(json.dumps(_document(found), indent=2, ensure_ascii=False))
     else:
         _show(found)
+
+
+def _refuse_unheeded(options: Mapping[str, object], task: str) -> None:
+    """Refuse options that a task has no use for, rather than pass over them."""
+    from tunelab.errors import UsageError
+
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise UsageError(
+            f"{given[0]} does nothing with --task {task}.",
+            hint=f"Leave {' and '.join(given)} out.",
+        )
 
 
 def _evaluate_lm_eval(

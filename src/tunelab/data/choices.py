@@ -36,7 +36,8 @@ def load_choices(task: AnyChoiceTask, *, training: bool = True) -> TaskData[Choi
 
     Args:
         task: of any kind with given answers.
-        training: whether something is trained; if not, its training part need not be there.
+        training: whether something is trained or held out; if not, its training part need not be
+            there.
 
     Raises:
         DataError: a source cannot be read, or has an answer that is none of the choices.

@@ -57,8 +57,8 @@ def cut(text: str) -> list[str]:
 def _read(names: Sequence[str], part: Part) -> list[Passage]:
     if not names:
         raise DataError(
-            "task.kind=text is to be trained, but task.train names nothing.",
-            hint="Name a text with task.train=FILE, or say tuning.kind=none.",
+            "task.kind=text is to be trained or validated, but task.train names nothing.",
+            hint="Name a text with task.train=FILE, or leave it untuned and on the test split.",
         )
     texts = [text for name in names for text in _texts(name, part)]
     if not texts:

@@ -33,7 +33,7 @@ def load_written(task: AnyWrittenTask, *, training: bool = True) -> TaskData[Con
 
     Args:
         task: what is read.
-        training: whether something is trained; if not, only the test part is read.
+        training: whether something is trained or held out; if not, only the test part is read.
 
     Raises:
         DataError: a source cannot be read, nothing is left, or a row cannot be read and
@@ -66,8 +66,8 @@ def _read(task: AnyWrittenTask, part: Part) -> _Found:
     names = task.train if part == "train" else task.test
     if not names:
         raise DataError(
-            f"task.kind={task.kind} is to be trained, but task.train names nothing.",
-            hint="Name rows with task.train=FILE, or say tuning.kind=none.",
+            f"task.kind={task.kind} is to be trained or validated, but task.train names nothing.",
+            hint="Name rows with task.train=FILE, or leave it untuned and on the test split.",
         )
     read, form = _reader(task)
     rows: list[Conversation] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecordError
+from tunelab.recipe import adapter_parts, read_written
 from tunelab.records import RunDirectory
 from tunelab.records.files import storage_errors
 
@@ -21,7 +22,7 @@ _CONFIG = "adapter_config.json"
 
 
 def copy_adapter(place: RunDirectory, folder: Path) -> tuple[str, ...]:
-    """Copy a run's adapter with its tokenizer.
+    """Copy a run's adapter with its tokenizer; of a stack, both adapters in their folders.
 
     Returns:
         What a user must know of it.
@@ -30,31 +31,36 @@ def copy_adapter(place: RunDirectory, folder: Path) -> tuple[str, ...]:
         RecordError: its configuration is damaged.
         StorageError: it cannot be written.
     """
-    try:
-        config = json.loads((place.adapter / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{place.adapter / _CONFIG} cannot be read: {error}.") from error
+    configs = [_config(place.adapter / part) for part in adapter_parts(read_written(place.recipe))]
     with storage_errors(folder):
         shutil.copytree(place.adapter, folder, dirs_exist_ok=True)
     told = ["The adapter is a copy of the run's, which was proven to load and to say the same."]
-    if Path(str(config.get("base_model_name_or_path"))).is_absolute():
+    if any(Path(str(each.get("base_model_name_or_path"))).is_absolute() for each in configs):
         told.append(
             f"{_CONFIG} names its base by a folder of the machine it was trained on "
             "(base_model_name_or_path); elsewhere, load the base by its own name, as below."
         )
-    return (*told, vllm_sentence(config))
+    return (*told, vllm_sentence(*configs))
 
 
-def vllm_sentence(config: dict[str, Any]) -> str:
-    """Whether vLLM's documented limits allow an adapter; `config` is its adapter_config.json."""
-    obstacles = _obstacles(config)
+def vllm_sentence(*configs: dict[str, Any]) -> str:
+    """Whether vLLM's documented limits allow an adapter, of these adapter_config.json."""
+    obstacles = [obstacle for config in configs for obstacle in _obstacles(config)]
     if obstacles:
         return f"vLLM (not run; by its documented limits) refuses it: {'; '.join(obstacles)}."
-    rank = next(allowed for allowed in VLLM_RANKS if allowed >= _largest_rank(config))
+    largest = max(map(_largest_rank, configs))
+    rank = next(allowed for allowed in VLLM_RANKS if allowed >= largest)
     return (
         "vLLM (not run; by its documented limits) takes it, with --enable-lora --max-lora-rank "
         f"{rank}."
     )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{folder / _CONFIG} cannot be read: {error}.") from error
 
 
 def _obstacles(config: dict[str, Any]) -> list[str]:

@@ -161,13 +161,19 @@ def _made_whole(to: Path) -> Iterator[Path]:
             f"{to} is there already, and is no empty folder.",
             hint="Name another folder with --to, or remove this one.",
         )
-    partial = to.with_name(f"{to.name}.partial")
+    place = to.resolve()  # "." has no name
+    if place == Path.cwd():
+        raise UsageError(
+            f"{to} is the folder that you are in; the new one is put in its place as a whole.",
+            hint=f"Type cd .. first, and name it: --to {place.name}",
+        )
+    partial = place.with_name(f"{place.name}.partial")
     try:
         with storage_errors(to):
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
         yield partial
         with storage_errors(to):
-            partial.replace(to)
+            partial.replace(place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

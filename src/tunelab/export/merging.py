@@ -18,7 +18,15 @@ from tunelab.errors import ProofError, TuningError
 from tunelab.export.base import Base, check_base, load_base
 from tunelab.export.scoring import SCORED, score_sentence
 from tunelab.models.quantise_held import dequantise, rounds_activations
-from tunelab.recipe import NoTuning, PrefixTuning, PromptTuning, Recipe, Tuning, read_written
+from tunelab.recipe import (
+    NoTuning,
+    PrefixTuning,
+    PromptTuning,
+    Recipe,
+    StackTuning,
+    Tuning,
+    read_written,
+)
 from tunelab.records import RunDirectory
 from tunelab.records.files import storage_errors
 from tunelab.tuning import TunedModel, load_tuned
@@ -56,7 +64,7 @@ def check_mergeable(tuning: Tuning) -> None:
     Raises:
         TuningError: there is nothing that could be added to them.
     """
-    if isinstance(tuning, PrefixTuning | PromptTuning):
+    if isinstance(tuning, PrefixTuning | PromptTuning | StackTuning):
         raise _cannot_merge(tuning)
 
 
@@ -169,6 +177,14 @@ def _told(found: Difference) -> str:
 
 
 def _cannot_merge(tuning: Tuning) -> TuningError:
+    if isinstance(tuning, StackTuning):
+        virtual = tuning.parts[1]
+        return TuningError(
+            "What tuning.kind=stack trained cannot be merged: the "
+            f"{virtual.virtual_tokens} virtual tokens of its {virtual.kind} are not added to "
+            "weights.",
+            hint="Export both adapters, which PEFT loads one upon the other: --format adapter.",
+        )
     return TuningError(
         f"What tuning.kind={tuning.kind} trained cannot be merged: it is not added to weights.",
         hint="Export the adapter, which PEFT loads: --format adapter.",

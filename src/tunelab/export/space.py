@@ -4,7 +4,7 @@
     app.py             starts the page of `tunelab app`, open to visitors, without the tab Teach
     requirements.txt   what tunelab needs, in the versions that are installed here
     tunelab/           this very tunelab, so that the Space shows what was looked at here
-    run/               the run
+    run/               the run, without the answers to test questions that are no one else's
     base/              the checkpoint that an adapter stands on, where it is no name of the hub
 
 It runs on any machine: `pip install -r requirements.txt && python app.py`.
@@ -90,7 +90,10 @@ def make_space(place: RunDirectory, folder: Path) -> tuple[str, ...]:
         for part in (place.adapter, place.model):
             if part.is_dir():
                 shutil.copytree(part, folder / "run" / part.name)
-        for file in (place.manifest, place.predictions, place.scores, place.steps):
+        files = [place.manifest, place.scores, place.steps]
+        if not _own_tests(recipe):
+            files.append(place.predictions)
+        for file in files:
             if file.exists():
                 shutil.copy(file, folder / "run" / file.name)
         if base is not None:
@@ -121,23 +124,35 @@ def _local_base(recipe: Recipe) -> Path | None:
 
 
 def _elsewhere(recipe: Recipe, model: str) -> Recipe:
-    """The recipe with no path of this machine in it."""
+    """The recipe with no path of this machine in it; what is asked beside its task stays here."""
     task = extractive(recipe.task)
     named = {"train": tuple(map(shortened, task.train)), "test": tuple(map(shortened, task.test))}
     same = model == recipe.model.path
-    checkpoint = {"path": model, "revision": recipe.model.revision if same else None}
+    checkpoint = {
+        "path": model,
+        "revision": recipe.model.revision if same else None,
+        "calibration": shortened(recipe.model.calibration) if recipe.model.calibration else None,
+    }
     changes = {
+        "also_evaluate": (),
         "task": task.model_copy(update=named),
         "model": recipe.model.model_copy(update=checkpoint),
     }
     return recipe.model_copy(update=changes)
 
 
+def _own_tests(recipe: Recipe) -> list[str]:
+    """The files of test questions. Predictions hold those questions, their paragraphs and answers,
+    so they stay where these are."""
+    return [Path(name).name for name in extractive(recipe.task).test if is_file(name)]
+
+
 def _about_tests(recipe: Recipe) -> tuple[str, ...]:
-    away = [Path(name).name for name in extractive(recipe.task).test if is_file(name)]
+    away = _own_tests(recipe)
     if not away:
         return ()
-    return (f"The test questions ({', '.join(away)}) stay here: visitors ask their own.",)
+    told = f"The test questions ({', '.join(away)}) and what was answered to them stay here"
+    return (f"{told}: visitors ask their own.",)
 
 
 def _requirements(recipe: Recipe) -> list[str]:

@@ -1,6 +1,7 @@
 """What a user asks for: the schema, its YAML form, and the grid of runs that it describes."""
 
 from tunelab.recipe.grid import (
+    adapter_parts,
     digest,
     expand,
     labels,
@@ -60,6 +61,7 @@ from tunelab.recipe.tasks import (
     task_name,
     untrained,
 )
+from tunelab.recipe.untuned import untuned_on, untuned_on_own
 
 __all__ = [
     "AnyChoiceTask",
@@ -96,6 +98,7 @@ __all__ = [
     "Training",
     "TruthfulqaTask",
     "Tuning",
+    "adapter_parts",
     "candidates",
     "check_search",
     "digest",
@@ -116,6 +119,8 @@ __all__ = [
     "trials",
     "tuning_label",
     "untrained",
+    "untuned_on",
+    "untuned_on_own",
     "validate",
     "with_settings",
 ]

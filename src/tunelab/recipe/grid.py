@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
@@ -116,6 +117,10 @@ def digest(recipe: Recipe) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
+_LONGEST_VALUE, _HEAD = 60, 24
+"""Characters of a value in a label, and of the beginning of a longer one."""
+
+
 def labels(runs: list[Recipe]) -> list[str]:
     """A short label for each run, equal for runs that differ in their seed alone.
 
@@ -190,6 +195,13 @@ def tuning_label(tuning: Tuning) -> str:
             assert_never(tuning)
 
 
+def adapter_parts(recipe: Recipe) -> tuple[str, ...]:
+    """The folders of a run's adapters below adapter/: one each for the parts of a stack, in the
+    order that they are loaded in; "" where the adapter lies there itself."""
+    tuning = recipe.tuning
+    return tuple(part.kind for part in tuning.parts) if isinstance(tuning, StackTuning) else ("",)
+
+
 def merge(base: RawRecipe, over: Mapping[str, Any]) -> RawRecipe:
     """Lay `over` over `base`, table by table.
 
@@ -236,9 +248,18 @@ def tree_of(recipe: Recipe) -> RawRecipe:
 
 
 def _short(value: object) -> str:
+    """A value as it stands in a label; of a long one its beginning, and a hash of all of it."""
+    told = _told(value)
+    if len(told) <= _LONGEST_VALUE:
+        return told
+    head = re.sub(r"[\s,/@|]+", " ", told[:_HEAD]).strip()
+    return f"{head}~{hashlib.sha256(repr(value).encode()).hexdigest()[:6]}"
+
+
+def _told(value: object) -> str:
     match value:
         case list():
-            return "+".join(_short(item) for item in value)
+            return "+".join(_told(item) for item in value)
         case str():
             return value.rstrip("/").rpartition("/")[2]
         case _:

@@ -127,11 +127,11 @@ def _apply(override: str, raw: RawRecipe) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"The value of '{override}' is no valid YAML: {error}.") from error
-    for case in (raw.get("grid") or {}).get("cases") or ():
-        if _holds(case, key.split(".")):
+    for where, values in _laid_over(key, raw):
+        if any(_holds(tree, key.split("."), raw) for tree in values):
             raise RecipeError(
-                f"'{key}' is set by grid.cases, which would win over '{override}'.",
-                hint="Change the cases in the recipe, or drop them with grid=null.",
+                f"'{key}' is set by {where}, which would win over '{override}'.",
+                hint=f"Change {where} in the recipe, or drop it with {where.split('.')[0]}=null.",
             )
     # a single value replaces the axis, or the search, of that name
     _drop(raw, ("grid",), key)
@@ -146,14 +146,46 @@ def _split(key: str) -> list[str]:
     return key.split(".")
 
 
-def _holds(tree: object, path: Sequence[str]) -> bool:
-    """Whether `path` leads to a value in `tree`, or into one that replaces what lies below."""
+def _laid_over(key: str, raw: RawRecipe) -> list[tuple[str, list[object]]]:
+    """Where values are listed that runs lay over the recipe, `key` among them perhaps: the cases,
+    and the axes that `key` lies below. With the values, each from the top of the recipe."""
+    grid, search = raw.get("grid"), raw.get("search")
+    found: list[tuple[str, list[object]]] = []
+    if isinstance(grid, dict) and isinstance(grid.get("cases"), list):
+        found.append(("grid.cases", grid["cases"]))
+    for table, axes in (("grid", grid), ("search.over", _get(search, "over"))):
+        for axis, values in axes.items() if isinstance(axes, dict) else ():
+            if key.startswith(f"{axis}.") and isinstance(values, list):
+                trees: list[object] = [_placed(axis.split("."), value) for value in values]
+                found.append((f"{table}.{axis}", trees))
+    return found
+
+
+def _placed(path: Sequence[str], value: object) -> RawRecipe:
+    tree: RawRecipe = {}
+    _set(tree, path, value)
+    return tree
+
+
+def _get(tree: object, name: str) -> object:
+    return tree.get(name) if isinstance(tree, dict) else None
+
+
+def _holds(tree: object, path: Sequence[str], below: object) -> bool:
+    """Whether `path` leads to a value in `tree`, or into one that replaces what lies below.
+
+    A table with its kind replaces the other; of tasks, one of another kind.
+    """
+    place = ""
     for name in path:
-        if not isinstance(tree, dict) or "kind" in tree:
+        if not isinstance(tree, dict):
+            return True
+        adds = place == "task" and tree.get("kind") == (_get(below, "kind") or "squad")
+        if "kind" in tree and not adds:
             return True
         if name not in tree:
             return False
-        tree = tree[name]
+        place, tree, below = name, tree[name], _get(below, name)
     return True
 
 
@@ -194,10 +226,12 @@ def _resolve_paths(raw: RawRecipe, base: Path) -> RawRecipe:
             return {key: walk(value, f"{dotted}.{key}".strip(".")) for key, value in tree.items()}
         if dotted == "grid.cases" and isinstance(tree, list):
             return [walk(case, "") for case in tree]
+        axis = dotted.removeprefix("grid.").removeprefix("search.over.")
+        if axis != dotted:
+            return [walk(each, axis) for each in tree] if isinstance(tree, list) else tree
         if dotted in _LISTED_TASKS and isinstance(tree, list):
             return [walk(task, "task") if isinstance(task, dict) else task for task in tree]
-        leaf = dotted.removeprefix("grid.").removeprefix("search.over.")
-        return resolve(tree) if leaf in _PATHS else tree
+        return resolve(tree) if dotted in _PATHS else tree
 
     resolved = walk(raw, "")
     assert isinstance(resolved, dict)

@@ -70,6 +70,11 @@ class Model(Settings):
     api: Api = Api()
     """How an endpoint is asked."""
 
+    @property
+    def called(self) -> str:
+        """What it goes by: its name at the endpoint, where it is behind one."""
+        return self.path if self.endpoint is None else self.name or self.endpoint
+
 
 class Prompt(Settings):
     """How a decoder is asked; an encoder has no prompt. The texts are in docs/prompts.md."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunelab.errors import RecipeError
-from tunelab.recipe.grid import merge, tree_of, tuning_label, with_settings
+from tunelab.recipe.grid import digest, merge, setting, tree_of, tuning_label, with_settings
 from tunelab.recipe.reading import validate
 from tunelab.recipe.schema import NoTuning, Recipe, Search
 
@@ -106,6 +106,7 @@ def check_search(runs: Sequence[Recipe]) -> None:
         RecipeError: with what to set.
     """
     budgets: dict[str, set[_Budget]] = defaultdict(set)
+    settled: dict[str, Recipe] = {}
     for run in runs:
         search = run.search
         if search is None or not is_searched(run):
@@ -123,11 +124,26 @@ def check_search(runs: Sequence[Recipe]) -> None:
                 "search.halving needs search.train_limit, the questions of the last rung.",
                 hint="Set search.train_limit, such as 800.",
             )
+        same = settled.setdefault(digest(with_settings(run, candidates(search)[0])), run)
+        _refuse_one_under_two_labels(run, same)
         tried = trials(run)
         budgets[tuning_label(run.tuning)] |= {
             _Budget(len(tried), trial.task.train_limit, trial.training.epochs) for trial in tried
         }
     _refuse_unfair(budgets)
+
+
+def _refuse_one_under_two_labels(run: Recipe, same: Recipe) -> None:
+    """Refuse two runs that the search makes one of, whatever their labels say."""
+    if run is same:
+        return
+    assert run.search is not None
+    paths = [path for path in run.search.over if setting(run, path) != setting(same, path)]
+    raise RecipeError(
+        f"Rows of the grid differ in nothing but {' and '.join(paths)}, which search.over chooses: "
+        "they would be one run under several labels.",
+        hint="List it in the grid, or in search.over, and not in both.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

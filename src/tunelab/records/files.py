@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tunelab.errors import RecordError, StorageError
+from tunelab.errors import RecordError, StorageError, UsageError
 
 _TEMPORARY = ".tmp"
 _DAMAGED = "The file was damaged or edited. `tunelab run` with the same recipe makes it anew."
@@ -69,9 +69,19 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory and those above it; they outlast a loss of power."""
+    """Make a directory and those above it; they outlast a loss of power.
+
+    Raises:
+        UsageError: a file has its name, or that of one above it.
+    """
     missing = [place for place in (directory, *directory.parents) if not place.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"{directory} cannot be a directory: a file is in its place.",
+            hint="Name another directory, or move the file away.",
+        ) from error
     for made in missing:
         sync_directory(made.parent)
 

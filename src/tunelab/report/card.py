@@ -32,7 +32,7 @@ def write_card(place: RunDirectory) -> Path | None:
         StorageError: the disk is full or not writable.
     """
     for folder in (place.adapter, place.model):
-        if any(folder.glob("*.safetensors")):
+        if any(folder.rglob("*.safetensors")):  # of a stack, in folders of their own
             kind = "adapter" if folder == place.adapter else "model"
             write_atomically(folder / FILE, model_card(place, kind=kind))
             return folder / FILE

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tunelab.metrics.pubmedqa import LABELS
 from tunelab.models.checkpoint import BUNDLED
-from tunelab.recipe import MixtureTask, Recipe, SquadTask
+from tunelab.recipe import MixtureTask, Recipe, SquadTask, adapter_parts
 
 Head = Literal["spans", "classes", "text"]
 """What comes out of a model: a span of the context, one of a few answers, or text."""
@@ -79,7 +79,9 @@ def _adapter(recipe: Recipe, *, base: str, head: Head) -> list[str]:
     if recipe.prompt.reasoning_tokens:
         rows = "max(len(tokenizer), base.get_input_embeddings().num_embeddings)"
         lines.append(f"base.resize_token_embeddings({rows})")
-    return [*lines, 'model = PeftModel.from_pretrained(base, ".")']
+    first, *others = adapter_parts(recipe)
+    upon = [f'model = PeftModel.from_pretrained(model.get_base_model(), "{n}")' for n in others]
+    return [*lines, f'model = PeftModel.from_pretrained(base, "{first or "."}")', *upon]
 
 
 def _whole(head: Head) -> list[str]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from tunelab.errors import RecordError
 from tunelab.records import find_runs, write_atomically
 from tunelab.report.answers import answers_csv
 from tunelab.report.beside import curves
@@ -50,11 +55,17 @@ def write_report(directory: Path, limits: Limits = NO_LIMITS) -> Report:
 
 
 def write_answers(directory: Path) -> list[Path]:
-    """Write answers.csv into every finished run of an output directory, or into one run."""
-    runs = [run for run in find_runs(directory) if run.read_manifest().status == "ok"]
-    for run in runs:
-        write_atomically(run.answers, answers_csv(run.read_predictions()))
-    return [run.answers for run in runs]
+    """Write answers.csv into every finished run of an output directory, or into one run.
+
+    A damaged one has none; that it is damaged, and why, is for the report to say.
+    """
+    written: list[Path] = []
+    for run in find_runs(directory):
+        with suppress(RecordError):
+            if run.read_manifest().status == "ok":
+                write_atomically(run.answers, answers_csv(run.read_predictions()))
+                written.append(run.answers)
+    return written
 
 
 def compare_runs(directories: Sequence[Path], *, intersection: bool = False) -> list[Comparison]:
@@ -68,18 +79,23 @@ def compare_runs(directories: Sequence[Path], *, intersection: bool = False) -> 
         UsageError: one is not finished, or was scored on other items.
         RecordError: a file is damaged or of another version.
     """
-    methods: list[Method] = []
-    for directory in directories:
-        methods += read_study(directory).methods
-    names = [method.label for method in methods]
-    if len(set(names)) < len(names):  # two runs of one label: told apart by their directories
-        methods = [
-            Method(f"{method.label} ({run.directory.path.name})", (run,), ())
-            for method in methods
-            for run in method.runs
-        ]
+    places = dict.fromkeys(directory.resolve() for directory in directories)
+    methods = _told_apart({place: read_study(place).methods for place in places})
     refuse_unfinished(methods)
     if intersection:
         methods = on_shared_items(methods)
     refuse_different_items(methods)
     return compare_all(methods)
+
+
+def _told_apart(found: Mapping[Path, Sequence[Method]]) -> list[Method]:
+    """All methods; one whose label comes again has its directory behind it, as far as needed."""
+    times = Counter(method.label for methods in found.values() for method in methods)
+    common = os.path.commonpath([place.parent for place in found])
+    return [
+        replace(method, label=f"{method.label} ({place.relative_to(common)})")
+        if times[method.label] > 1
+        else method
+        for place, methods in found.items()
+        for method in methods
+    ]

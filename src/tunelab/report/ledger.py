@@ -18,12 +18,14 @@ from tunelab.evaluation.measure import measure, part_rows
 from tunelab.evaluation.metric import Measured, Metric
 from tunelab.recipe import (
     MixtureTask,
-    Model,
+    Recipe,
     SingleTask,
     Task,
+    digest,
     part_names,
     task_name,
-    untrained,
+    untuned_on,
+    untuned_on_own,
 )
 from tunelab.records import Prediction, RunDirectory, find_runs
 from tunelab.report.figures import duration, middle
@@ -32,6 +34,8 @@ from tunelab.statistics import Difference, Verdict, digits_for, judge, paired_di
 
 BASE = "base"
 """Where `tunelab run` puts the untuned models, and what they are called here."""
+_ANY_LENGTH = 0
+"""Stands for all that a model can read, which its files do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ class _Asked:
     task: SingleTask
     whole: Task
     """What its predictions lie under: itself, or the mixture that it is a part of."""
+    base: str
+    """What the untuned model's predictions are found under."""
     target: bool
 
     def score(self, rows: Sequence[Prediction]) -> _Scored:
@@ -153,10 +159,7 @@ def read_ledger(study: Study) -> list[Account]:
     found: dict[str, list[_Compared]] = {}
     for method in study.methods:
         for asked in _asked(method):
-            recipe = method.finished[0].recipe
-            held_out = asked.target and recipe.evaluation.split == "validation"
-            whole = asked.whole if held_out else untrained(asked.whole)
-            rows = bases.get(_key(recipe.model, whole))
+            rows = bases.get(asked.base)
             if rows is not None:
                 base = asked.score(rows)
                 tuned = [asked.score(_tuned(run, asked)) for run in method.finished]
@@ -249,22 +252,26 @@ def ledger_document(accounts: Sequence[Account]) -> list[dict[str, Any]]:
 
 
 def _read_bases(directory: Path) -> dict[str, list[Prediction]]:
+    """The predictions of the untuned models, by what they are looked for under.
+
+    Where two differ in what they read alone, the one that reads more answers for the further tasks.
+    """
     try:
         places = find_runs(directory)
     except UsageError:
         return {}
+    runs = [run for run in map(read_run, places) if run.status == "ok"]
     found: dict[str, list[Prediction]] = {}
-    for place in places:
-        run = read_run(place)
-        if run.status == "ok":
-            found[_key(run.recipe.model, run.recipe.task)] = place.read_predictions()
+    for run in sorted(runs, key=lambda run: run.recipe.model.max_length):
+        rows = run.directory.read_predictions()
+        found[digest(run.recipe)] = found[_whatever_it_reads(run.recipe)] = rows
     return found
 
 
-def _key(model: Model, task: Task) -> str:
-    """What an untuned model is told by; how much it reads of a text is the task's business."""
-    told = model.model_dump_json(exclude={"max_length", "stride"})
-    return f"{told}\n{task.model_dump_json()}"
+def _whatever_it_reads(base: Recipe) -> str:
+    """How much a model can read is not known without it; an untuned one is found all the same."""
+    model = base.model.model_copy(update={"max_length": _ANY_LENGTH})
+    return f"of any length: {digest(base.model_copy(update={'model': model}))}"
 
 
 def _asked(method: Method) -> list[_Asked]:
@@ -272,15 +279,17 @@ def _asked(method: Method) -> list[_Asked]:
     if not method.finished or not method.finished[0].recipe.also_evaluate:
         return []
     recipe = method.finished[0].recipe
-    task = recipe.task
+    task, base = recipe.task, digest(untuned_on_own(recipe))
     if isinstance(task, MixtureTask):
         parts = zip(part_names(task), task.parts, strict=True)
-        own = [_Asked(name, part, task, target=True) for name, part in parts]
+        own = [_Asked(name, part, task, base, target=True) for name, part in parts]
     else:
-        own = [_Asked(task_name(task), task, task, target=True)]
-    return own + [
-        _Asked(task_name(each), each, each, target=False) for each in recipe.also_evaluate
+        own = [_Asked(task_name(task), task, task, base, target=True)]
+    others = [
+        (each, _whatever_it_reads(untuned_on(each, recipe, max_length=_ANY_LENGTH)))
+        for each in recipe.also_evaluate
     ]
+    return own + [_Asked(task_name(each), each, each, base, target=False) for each, base in others]
 
 
 def _tuned(run: Run, asked: _Asked) -> list[Prediction]:

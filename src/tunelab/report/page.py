@@ -131,7 +131,7 @@ def _facts(report: Report) -> list[str]:
         if run.items is not None and run.measured is not None:
             groups = _counted(len(set(run.items.groups)), run.measured.units.group)
             facts.append(f"tested on {_counted(len(run.items.ids), 'item')} of {groups}")
-    models = dict.fromkeys(Path(run.recipe.model.path).name for run in finished)
+    models = dict.fromkeys(Path(run.recipe.model.called).name for run in finished)
     return [*facts, *([f"model {', '.join(models)}"] if models else [])]
 
 

@@ -40,17 +40,26 @@ def meaning(study: Study, finished: Sequence[Run]) -> list[str]:
         "of the last tenth of the steps. Peak memory on a CPU: growth above the idle process.",
         *notes(finished),
     ]
-    thresholds = {
-        run.manifest.no_answer_threshold
-        for run in finished
-        if run.manifest.no_answer_threshold is not None
-    }
-    if thresholds:
-        lines.append("No-answer thresholds were chosen on validation, per run.")
+    lines += _about_thresholds(finished)
     if study.left_out:
         lines.append(
             f"{study.left_out} runs in the directory belong to another recipe and are left out."
         )
+    return lines
+
+
+def _about_thresholds(finished: Sequence[Run]) -> list[str]:
+    """Where the no-answer thresholds are from, where there are any."""
+    asked = {
+        run.recipe.evaluation.no_answer_threshold
+        for run in finished
+        if run.manifest.no_answer_threshold is not None
+    }
+    lines = ["No-answer thresholds were chosen on validation, per run."] * ("validation" in asked)
+    given = sorted(each for each in asked if isinstance(each, float))
+    if given:
+        told = " and ".join(f"{each:g}" for each in given)
+        lines.append(f"No-answer thresholds that the recipe gives: {told}.")
     return lines
 
 

@@ -269,7 +269,8 @@ def circumstance_view(report: Report) -> dict[str, list[str]]:
         f"{part}: {told}" for run in runs for part, told in run.manifest.data.items()
     )
     models = dict.fromkeys(
-        f"{run.recipe.model.path}: " + ", ".join(f"{k} {v}" for k, v in run.manifest.model.items())
+        f"{run.recipe.model.called}: "
+        + ", ".join(f"{k} {v}" for k, v in run.manifest.model.items())
         for run in runs
     )
     recipe = report.study.directory / "recipe.yaml"

@@ -19,19 +19,14 @@ from tunelab.data import load_single
 from tunelab.errors import RecipeError
 from tunelab.models.loading import readable_length, reading_direction
 from tunelab.recipe import (
-    ChatTask,
-    Evaluation,
     FurtherTask,
     MixtureTask,
-    Model,
-    NoTuning,
     Recipe,
-    TextQaTask,
-    Training,
     digest,
     part_names,
     task_name,
-    untrained,
+    untuned_on,
+    untuned_on_own,
 )
 from tunelab.records import Prediction
 from tunelab.runs.loaded import Loaded
@@ -82,22 +77,9 @@ def untuned(runs: Sequence[Recipe]) -> list[Recipe]:
     for run in runs:
         if not run.also_evaluate:
             continue
-        plain = run.evaluation.model_copy(update={"ablations": (), "contamination": False})
-        tested = run.evaluation.split == "test"
-        base = run.model_copy(
-            update={
-                "task": untrained(run.task) if tested else run.task,
-                "tuning": NoTuning(kind="none"),
-                "training": Training(),
-                "evaluation": plain,
-                "search": None,
-                "also_evaluate": (),
-                "track": (),
-                "seed": 0,
-            }
-        )
-        whole = run.model.model_copy(update={"max_length": readable_length(run.model)})
-        for each in (base, *(_on(task, whole, plain) for task in run.also_evaluate)):
+        reads = readable_length(run.model)
+        others = [untuned_on(task, run, max_length=reads) for task in run.also_evaluate]
+        for each in (untuned_on_own(run), *others):
             found.setdefault(digest(each), each)
     return list(found.values())
 
@@ -126,9 +108,3 @@ def check_also(runs: Sequence[Recipe]) -> None:
             )
     for task in dict.fromkeys(task for run in runs for task in run.also_evaluate):
         load_single(task, training=False)
-
-
-def _on(task: FurtherTask, model: Model, evaluation: Evaluation) -> Recipe:
-    """The untuned model on a task; how it writes counts where it writes."""
-    asked = evaluation if isinstance(task, ChatTask | TextQaTask) else Evaluation()
-    return Recipe(task=untrained(task), model=model, tuning=NoTuning(kind="none"), evaluation=asked)

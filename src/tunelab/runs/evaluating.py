@@ -49,7 +49,7 @@ def read_task(name: str, settings: Sequence[str], data: Sequence[str]) -> Furthe
         data: what `test` is; nothing leaves the hub's.
 
     Raises:
-        UsageError: there is no such task.
+        UsageError: there is no such task, or a setting cannot be read.
         RecipeError: a setting does not exist or does not fit.
     """
     kind, _, part = name.partition("_")
@@ -66,7 +66,13 @@ def read_task(name: str, settings: Sequence[str], data: Sequence[str]) -> Furthe
         key, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"'{setting}' is no setting.", hint="Write key=value, as shots=0.")
-        raw[key] = yaml.safe_load(value)
+        try:
+            raw[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(
+                f"The value of '{setting}' is no valid YAML: {error}.",
+                hint="A list has both its brackets, as subjects=[anatomy, astronomy].",
+            ) from error
     task = validate({"task": raw}, source=f"--task {name}").task
     assert not isinstance(task, SquadTask | MixtureTask)
     return task

@@ -19,7 +19,7 @@ import torch
 from accelerate.utils import set_seed
 from transformers import PreTrainedTokenizerBase
 
-from tunelab.data import Example, ItemT, TaskData, examples_digest, load_squad
+from tunelab.data import Example, ItemT, TaskData, load_squad
 from tunelab.errors import Interrupted, ProofError, StorageError
 from tunelab.evaluation.measure import task_scores
 from tunelab.models.precision import precision_notes
@@ -33,6 +33,7 @@ from tunelab.runs.decoding import DecoderFamily
 from tunelab.runs.encoding import EncoderFamily
 from tunelab.runs.ending import ending
 from tunelab.runs.environment import hardware, versions
+from tunelab.runs.examples import describe
 from tunelab.runs.family import Trainable, load_family
 from tunelab.runs.opening import Opened, open_task
 from tunelab.runs.progress import Display
@@ -153,7 +154,7 @@ class _Run:
         about_precision = precision_notes(self.recipe.model, trains=trains)
         for sentence in about_precision:
             self.display.say(sentence)
-        self.note(data=_describe(data), notes=(*data.notes, *about_precision))
+        self.note(data=describe(data), notes=(*data.notes, *about_precision))
         self.mirror.start()
 
     def end(self, status: Status, message: str = "", trace: str = "") -> None:
@@ -366,11 +367,3 @@ class _Run:
 def _training_steps(recipe: Recipe, count: int) -> int:
     """Of a run that trains on so many examples."""
     return recipe.training.epochs * steps_per_epoch(count, recipe.training.batch_size)
-
-
-def _describe(data: TaskData[ItemT]) -> dict[str, str]:
-    parts = {"train": data.train, "validation": data.validation, "test": data.test}
-    return {
-        name: f"{len(examples)} questions, sha256 {examples_digest(examples)}"
-        for name, examples in parts.items()
-    }

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tunelab.data import Example, TaskData, load_mixture, load_single, load_squad
 from tunelab.errors import RecipeError, RecordError, VersionError
 from tunelab.models.checkpoint import resolve_checkpoint
 from tunelab.models.quantise import check_installed
 from tunelab.recipe import (
-    MixtureTask,
-    NoTuning,
     Recipe,
     SquadTask,
     check_search,
@@ -29,6 +25,7 @@ from tunelab.recipe import (
 from tunelab.records import Manifest, RunDirectory, write_atomically
 from tunelab.runs.also import BASE, check_also, untuned
 from tunelab.runs.ending import write_ending
+from tunelab.runs.examples import FINISHED, Examples
 from tunelab.runs.family import check_family
 from tunelab.runs.foresight import Foresight
 from tunelab.runs.lock import hold
@@ -49,9 +46,6 @@ SEARCH = "search"
 """Trials lie in DIR/search/runs/, apart from the runs that are reported."""
 TOKENS = "tokens"
 """Tokenised examples that runs share, until all of them are done."""
-Load = Callable[[SquadTask], TaskData[Example]]
-_TASKS_HELD = 4
-"""A grid may ask for more, such as limits of the training questions; they take memory."""
 
 
 def run_experiment(
@@ -73,19 +67,22 @@ def run_experiment(
     Raises:
         FitError: a run will not fit (nothing was started).
         TunelabError: the recipe, its data or a model's name is wrong (nothing was started), the
-            directory is in use, a record is of a later version, or the user interrupted.
+            directory is in use, what is done there was done with other data, a record is of a later
+            version, or the user interrupted.
     """
     runs = expand(recipe)
-    load = _loader()
-    check(runs, load=load)
+    examples = Examples()
+    check(runs, examples)
     display = Display(recipe.name, quiet=quiet)
     workers = workers or Workers()
     foresight = Foresight(display.say, anyway=anyway)
 
     def share(run: Recipe) -> Shared:
-        return Shared(load(run.task) if isinstance(run.task, SquadTask) else None, out / TOKENS)
+        questions = isinstance(run.task, SquadTask)
+        return Shared(examples.of(run) if questions else None, out / TOKENS)
 
     def do(items: Sequence[Planned]) -> Iterator[Manifest]:
+        examples.refuse_others(items)
         there = [_finished(item.directory, display) for item in items]
         missing = [item for item, found in zip(items, there, strict=True) if found is None]
         done = workers.run_all(missing, share=share, quiet=quiet)
@@ -93,13 +90,14 @@ def run_experiment(
             yield found or next(done)
 
     with hold(out, patience=_SECONDS_FOR_A_PREDECESSOR):
+        bases = untuned(runs)
+        untrained = plan_runs(bases, [task_name(each.task) for each in bases], out / BASE)
+        examples.refuse_others([*untrained, *plan_runs(runs, labels(runs), out)])
         write_atomically(out / "recipe.yaml", dump(recipe))
         todo = list(zip(labels(runs), runs, strict=True))
         if isinstance(workers, Workers):  # others do their runs with other memory
             foresight.look(plan_runs(runs, labels(runs), out))
         manifests: list[Manifest] = []
-        bases = untuned(runs)
-        untrained = plan_runs(bases, [task_name(each.task) for each in bases], out / BASE)
         done = do(untrained)
         for item in untrained:
             display.say(f"untuned: {item.directory.path.name}")
@@ -135,16 +133,9 @@ def run_experiment(
     return manifests
 
 
-def check(runs: Sequence[Recipe], *, load: Load = load_squad) -> None:
+def check(runs: Sequence[Recipe], examples: Examples | None = None) -> None:
     """Refuse what cannot work before anything is started."""
-    for task, trains in {(run.task, not isinstance(run.tuning, NoTuning)) for run in runs}:
-        match task:
-            case SquadTask():
-                load(task)
-            case MixtureTask():
-                load_mixture(task, training=trains)
-            case _:
-                load_single(task, training=trains)
+    (examples or Examples()).check(runs)
     for run in runs:
         if run.evaluation.split == "validation" and run.task.validation == 0:
             raise RecipeError(
@@ -176,16 +167,6 @@ def check(runs: Sequence[Recipe], *, load: Load = load_squad) -> None:
                 check_installed(precision)
 
 
-def _loader() -> Load:
-    """Reads the data of each task once."""
-
-    @lru_cache(maxsize=_TASKS_HELD)
-    def load(task: str) -> TaskData[Example]:
-        return load_squad(SquadTask.model_validate_json(task))
-
-    return lambda task: load(task.model_dump_json())
-
-
 def _finished(directory: RunDirectory, display: Display) -> Manifest | None:
     """The manifest of a run with nothing left to do; a line where its files were damaged."""
     if not directory.manifest.exists():
@@ -197,7 +178,7 @@ def _finished(directory: RunDirectory, display: Display) -> Manifest | None:
     except RecordError as error:
         display.say(f"{directory.path.name} is done again: {error.problem}")
         return None
-    if manifest.status not in ("ok", "diverged"):
+    if manifest.status not in FINISHED:
         return None
     damaged = directory.damaged_files(manifest)
     if damaged:

@@ -21,8 +21,13 @@ class Mark:
 
 @contextmanager
 def marked(directory: Path) -> Iterator[Mark]:
-    """A directory with a mark in it, for a while."""
-    mark = Mark(directory.resolve() / ".mark", secrets.token_hex(16))
+    """A directory with a mark in it, for a while.
+
+    Of its own name: whoever marks the same directory, and then finds that it is in use, takes
+    nobody else's away.
+    """
+    word = secrets.token_hex(16)
+    mark = Mark(directory.resolve() / f".mark-{word}", word)
     write_atomically(mark.path, mark.word)
     try:
         yield mark

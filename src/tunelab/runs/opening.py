@@ -11,8 +11,9 @@ from accelerate import Accelerator
 
 from tunelab.data import TaskData, load_mixture, load_single
 from tunelab.models.loading import reading_direction
-from tunelab.recipe import FurtherTask, MixtureTask, NoTuning, PubmedqaTask, Recipe
+from tunelab.recipe import FurtherTask, MixtureTask, PubmedqaTask, Recipe
 from tunelab.runs.classifying import ClassFamily
+from tunelab.runs.examples import uses_training_part
 from tunelab.runs.family import Tasked
 from tunelab.runs.loaded import Loaded
 from tunelab.runs.mixing import MixtureResponder
@@ -46,7 +47,7 @@ def open_task(recipe: Recipe, task: FurtherTask | MixtureTask, *, display: Displ
     Raises:
         DataError, RecipeError: the data of the task cannot be read.
     """
-    training = not isinstance(recipe.tuning, NoTuning)
+    training = uses_training_part(recipe)
     if isinstance(task, MixtureTask):
         mixture = load_mixture(task, training=training)
         count = task.examples or len(mixture.data.train)

@@ -11,6 +11,9 @@ from tunelab.recipe import Recipe, digest
 from tunelab.records import Manifest, RunDirectory
 from tunelab.runs.sharing import Share
 
+_LONGEST_NAME = 200
+"""Bytes of a label in the name of a directory; a name may have 255."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -48,4 +51,6 @@ def _place(run: Recipe, label: str, folder: Path) -> Path:
 
 
 def _file_name(label: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_.=,+" else "_" for c in label)
+    """The label as far as file systems take it; the digest behind it tells runs apart."""
+    name = "".join(c if c.isalnum() or c in "-_.=,+" else "_" for c in label)
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore")
