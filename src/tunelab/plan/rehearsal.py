@@ -186,7 +186,7 @@ class _Stage:
         self._end("sharing", 3 * torch.float64.itemsize * numbers)
 
     def reload(self) -> None:
-        """The base a second time, and what the adapter is merged into.
+        """The base a second time; one of few bits is not unpacked to prove merging.
 
         Of a whole model that was trained nobody looks at the base itself, and nobody at most rows
         of input embeddings.
@@ -194,13 +194,10 @@ class _Stage:
         sizes = self.sim.sizes
         whole = isinstance(self.recipe.tuning, FullTuning | HeadTuning)
         packed = sizes.held - sizes.plain if self.recipe.model.quantize != "none" else 0
-        dense = sizes.unpacked - sizes.plain
-        bases = 2 if packed else 1  # on few bits one to compare with, one to unpack
-        looked_at = bases * max(0, sizes.file - sizes.embedding)
-        on_device = (2 if whole else 1) * sizes.base + (sizes.unpacked if packed else 0)
-        made = bases * packed + dense if self.sim.mapped else bases * sizes.base + dense
+        made = packed if self.sim.mapped else sizes.base
         block = self._hold(made)
-        self._end("reloading", on_device, while_there=looked_at)
+        looked_at = max(0, sizes.file - sizes.embedding)
+        self._end("reloading", (2 if whole else 1) * sizes.base, while_there=looked_at)
         self._heap.give(block)
 
     def answer(self, drawn: Drawn) -> None:

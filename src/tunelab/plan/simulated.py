@@ -56,8 +56,6 @@ class Sizes:
     """Its files."""
     embedding: int
     """Input embeddings that stand by themselves: a few rows of them are read."""
-    unpacked: int
-    """The base with all its layers in float32, where they are held in few bits."""
     layer: int
     """The largest of its repeated layers, as it is held."""
 
@@ -189,7 +187,6 @@ class _Base:
     plain: int
     file: int
     embedding: int
-    unpacked: int
     layer: int
     parameters: int
 
@@ -210,7 +207,6 @@ class _Base:
             plain=held - packed,
             file=parameters * _stored_type(config).itemsize,
             embedding=0 if tied else words.weight.nbytes,
-            unpacked=held - packed + weights * torch.float32.itemsize,
             layer=max(
                 (_bytes([*each.parameters(), *each.buffers()]) for each in repeated), default=held
             ),
@@ -239,7 +235,6 @@ def _measured(tuned: TunedModel, base: _Base) -> Sizes:
         plain=base.plain,
         file=base.file,
         embedding=base.embedding,
-        unpacked=base.unpacked,
         layer=base.layer,
     )
 

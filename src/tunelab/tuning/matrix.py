@@ -189,7 +189,11 @@ def _run(base: PreTrainedModel, tuning: Tuning, name: str) -> Checked:
         folder = tuned.save(Path(directory))
         stored = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
         proofs = reload_proofs(
-            tuned, folder, lambda: copy.deepcopy(base), lambda model: _logits(model, batch)
+            tuned,
+            folder,
+            lambda: copy.deepcopy(base),
+            lambda model: _logits(model, batch),
+            unpack=True,
         )
     raise_unless_held(proofs)
     return Checked(

@@ -52,6 +52,7 @@ def reload_proofs(
     logits: Logits,
     *,
     said: Said | None = None,
+    unpack: bool = False,
 ) -> list[Proof]:
     """Compare the trained model with what a user will load.
 
@@ -62,6 +63,8 @@ def reload_proofs(
         logits: logits of a model on a given batch, in evaluation mode and without autocast, so
             that differences are those of the weights.
         said: what the trained model says, where it was asked before.
+        unpack: prove merging on a quantised base too, which is unpacked for it, whole: that takes
+            the very memory that the few bits saved. `tunelab export` proves it when it merges.
     """
     said = said or listen(tuned, logits)
     trained, acts = said.logits, said.acts
@@ -69,13 +72,13 @@ def reload_proofs(
         loaded = load_tuned(fresh_base(), folder, tuned.tuning)
     except RecordError as error:
         return [*acts, _stored(held=False, found=error.problem)]
+    reloaded = _reloaded(tuned, loaded, trained, logits(loaded))
+    if quantised_layers(loaded.checkpoint) and not unpack:
+        return [*acts, reloaded]
     coarse = rounds_activations(loaded.checkpoint)
     limit = COARSE_TOLERANCE if coarse else _tolerance(loaded, MERGE_TOLERANCE)
-    return [
-        *acts,
-        _reloaded(tuned, loaded, trained, logits(loaded)),
-        *_merged(_unquantised(loaded, folder, fresh_base), trained, logits, limit),
-    ]
+    merged = _merged(_unquantised(loaded, folder, fresh_base), trained, logits, limit)
+    return [*acts, reloaded, *merged]
 
 
 def _unquantised(
