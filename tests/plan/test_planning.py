@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from tunelab.errors import TuningError
 from tunelab.models.decoder import load_decoder
 from tunelab.models.loading import load_config
 from tunelab.plan import depth
 from tunelab.plan.devices import Device
 from tunelab.plan.estimate import Machine
+from tunelab.plan.fitting import remedies
 from tunelab.plan.planning import Planner
 from tunelab.plan.simulated import simulate
 from tunelab.recipe import Recipe, validate
@@ -120,3 +122,19 @@ def test_planning_leaves_the_random_state_alone(small_decoder: Path, small_data:
         recipe_of(small_decoder, small_data, tuning={"kind": "lora"}), "lora"
     )
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.slow
+def test_what_fsdp_cannot_wrap_is_neither_planned_nor_proposed(
+    small_decoder: Path, small_data: Path
+) -> None:
+    card = replace(GPU, memory=1e5)
+    for quantize, wraps in (("none", True), ("nf4", False)):
+        recipe = recipe_of(
+            small_decoder, small_data, tuning={"kind": "lora"}, model__quantize=quantize
+        )
+        planner = Planner(Machine(card), steps=2)
+        ways = remedies(recipe, planner.plan(recipe, "lora"), planner)
+        assert any("fsdp" in way.change for way in ways) == wraps
+    with pytest.raises(TuningError, match="FSDP cannot cut"):
+        Planner(Machine(card, 2, "fsdp")).plan(recipe, "lora")

@@ -46,7 +46,7 @@ def remedies(recipe: Recipe, forecast: Forecast, planner: Planner) -> list[Remed
         found.append(together)
     if planner.machine.sharding != "fsdp" and not planner.machine.device.on_cpu:
         sharded = _sharded(recipe, planner, "fsdp")
-        if sharded.peak_memory_bytes < forecast.peak_memory_bytes:
+        if sharded is not None and sharded.peak_memory_bytes < forecast.peak_memory_bytes:
             found.append(sharded)
     return found
 
@@ -82,10 +82,14 @@ def _tried(recipe: Recipe, settings: dict[str, object], planner: Planner) -> Rem
     return Remedy(_typed(settings), forecast.peak_memory_bytes, forecast.fits)
 
 
-def _sharded(recipe: Recipe, planner: Planner, sharding: Sharding) -> Remedy:
+def _sharded(recipe: Recipe, planner: Planner, sharding: Sharding) -> Remedy | None:
+    """None where the run cannot be shared out in this way."""
     machine = planner.machine
     several = Machine(machine.device, max(_DEVICES, machine.devices), sharding)
-    forecast = replace(planner, machine=several, forecasts={}).plan(recipe, "")
+    try:
+        forecast = replace(planner, machine=several, forecasts={}).plan(recipe, "")
+    except TunelabError:
+        return None
     change = f"--devices {several.devices} --sharding {sharding}"
     return Remedy(change, forecast.peak_memory_bytes, forecast.fits)
 

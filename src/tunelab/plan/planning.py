@@ -30,6 +30,7 @@ from tunelab.prompts.reasoning import add_reasoning_tokens
 from tunelab.prompts.shots import choose_shots
 from tunelab.recipe import NoTuning, PubmedqaTask, Recipe, SquadTask, Task, trials
 from tunelab.records import Forecast
+from tunelab.training.sharding import check_sharding
 
 STEPS = 32
 """Optimiser steps whose questions are tokenised."""
@@ -65,7 +66,7 @@ class Planner:
 
         Raises:
             ModelError: no configuration of the model is known.
-            TuningError: the method does not fit the model.
+            TuningError: the method does not fit the model, or FSDP cannot wrap it.
             DataError: the data can be read but not used.
         """
         key = size_key(recipe)
@@ -83,6 +84,8 @@ class Planner:
             trains = False
         else:
             trains = not isinstance(recipe.tuning, NoTuning)
+        if trains and self.machine.sharding == "fsdp":
+            check_sharding(recipe)
         config, note = find_config(recipe.model)
         both_ways = direction_of(config) == "both ways"
         parts = self._data(recipe.task, training=trains)
