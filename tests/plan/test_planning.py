@@ -120,3 +120,27 @@ def test_planning_leaves_the_random_state_alone(small_decoder: Path, small_data:
         recipe_of(small_decoder, small_data, tuning={"kind": "lora"}), "lora"
     )
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_an_encoder_is_not_counted_with_gradient_checkpointing(
+    small_encoder: Path, small_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_args: object, **_settings: object) -> None:
+        raise RuntimeError("no such operation on fake tensors")
+
+    monkeypatch.setattr(depth, "rehearse", fails)
+    plain, saving = (
+        Planner(Machine(GPU), steps=2).plan(
+            recipe_of(
+                small_encoder,
+                small_data,
+                tuning={"kind": "full"},
+                model__max_length=160,
+                model__stride=40,
+                training__gradient_checkpointing=wanted,
+            ),
+            "full",
+        )
+        for wanted in (False, True)
+    )
+    assert saving.peak_memory_bytes == plain.peak_memory_bytes
