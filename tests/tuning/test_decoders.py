@@ -206,7 +206,7 @@ def test_prefix_tuning_of_a_model_without_past_keys_is_told() -> None:
 @torch.no_grad()
 def test_a_stored_model_is_read_with_the_attention_it_was_trained_with(tmp_path: Path) -> None:
     """Gemma 2's fused attention would drop the cap on its scores."""
-    fields = {"attn_logit_softcapping": 0.1}
+    fields: dict[str, Any] = {"attn_logit_softcapping": 0.1}
     model = tuned({"kind": "full"}, small.decoder("gemma2", **fields))
     again = load_tuned(
         small.decoder("gemma2", seed=1, **fields), model.save(tmp_path), model.tuning
