@@ -61,8 +61,17 @@ class Trainable(Protocol[TrainedT]):
     proofs: list[Proof]
     """What the family proves by itself; it grows while the run goes on."""
 
+    @property
+    def share(self) -> bool:
+        """Whether what sequences have in common is read once; no longer where that is not exact."""
+        ...
+
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and what of them is new."""
+        ...
+
+    def prove_sharing(self, examples: Sequence[TrainedT]) -> None:
+        """Where nothing is trained: measure whether sequences may be read together."""
         ...
 
     def objective(self, examples: Sequence[TrainedT]) -> Objective:
