@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
+from tests.choices import write_pubmedqa
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tunelab.data import ChoiceExample, load_choices
@@ -107,6 +108,31 @@ def test_weights_are_those_of_every_choice_alone(
             expected = [_alone(model, tokenizer, before, choice) for choice in said(task, example)]
             found = prediction.weighed.log_probs
             assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_answers_are_written_in_the_way_that_is_asked_for(
+    tmp_path: Path, model_and_tokenizer: Pair
+) -> None:
+    model, tokenizer = model_and_tokenizer
+    task = PubmedqaTask(kind="pubmedqa", test=(str(write_pubmedqa(tmp_path)),), read="generation")
+    data = load_choices(task, training=False)
+
+    def said_with(seed: int, **settings: Any) -> list[str]:
+        loaded = Loaded(
+            apply_tuning(model, NoTuning(kind="none"), total_steps=1, seed=0),
+            tokenizer,
+            Evaluation(max_new_tokens=6, **settings),
+            max_length=2048,
+            accelerator=Accelerator(),
+            display=Display("test", quiet=True),
+            seed=seed,
+        )
+        found = Chooser(task, data.shots, loaded).answer(data.test, "test")
+        return [each.decoded.response for each in found if each.decoded is not None]
+
+    assert said_with(0) == said_with(1)
+    sampled = [said_with(seed, decoding="sample", temperature=2.0) for seed in (0, 0, 1)]
+    assert sampled[0] == sampled[1] != sampled[2]
 
 
 def _intro(task: AnyChoiceTask, example: ChoiceExample) -> str:

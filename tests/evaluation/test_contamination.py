@@ -36,8 +36,9 @@ def paragraphs(count: int, questions: int = 4) -> list[Example]:
 class Memory:
     """Reads letters, and finds texts that it knows likelier."""
 
-    def __init__(self, known: Sequence[str] = ()) -> None:
+    def __init__(self, known: Sequence[str] = (), *, room: int = 500) -> None:
         self.known = set(known)
+        self.room = room
         self.noise = random.Random(3)
 
     def encode_text(self, text: str) -> EncodedExample:
@@ -60,13 +61,13 @@ def published(examples: Sequence[Example]) -> list[str]:
 
 def test_a_model_that_knows_the_order_is_found_and_one_that_does_not_is_not() -> None:
     examples = paragraphs(60)
-    knowing = score_orders(examples, seed=0, max_length=500, model=Memory(published(examples)))
+    knowing = score_orders(examples, seed=0, model=Memory(published(examples)))
     found = order_test(knowing)
     assert found.p_value is not None
     assert found.p_value < 1e-6
     assert (found.shards, found.items) == (60, 240)
     assert found.gain == pytest.approx(2.0 / 4, abs=0.15)
-    innocent = order_test(score_orders(examples, seed=0, max_length=500, model=Memory()))
+    innocent = order_test(score_orders(examples, seed=0, model=Memory()))
     assert innocent.p_value is not None
     assert innocent.p_value > 0.05
 
@@ -97,7 +98,7 @@ def test_orders_are_different_and_never_the_published_one() -> None:
 
 def test_paragraphs_of_one_question_and_of_equal_questions_say_nothing() -> None:
     single = paragraphs(3, questions=1)
-    assert score_orders(single, seed=0, max_length=500, model=Memory()) == []
+    assert score_orders(single, seed=0, model=Memory()) == []
     found = order_test([])
     assert (found.p_value, found.shards) == (None, 0)
 
@@ -105,7 +106,7 @@ def test_paragraphs_of_one_question_and_of_equal_questions_say_nothing() -> None
 def test_a_paragraph_that_is_too_long_keeps_its_first_questions() -> None:
     examples = paragraphs(2, questions=6)
     longest = max(map(len, published(examples)))
-    shards = score_orders(examples, seed=0, max_length=longest // 2, model=Memory())
+    shards = score_orders(examples, seed=0, model=Memory(room=longest // 2))
     assert all(2 <= shard.items < 6 for shard in shards)
 
 

@@ -137,3 +137,15 @@ def test_what_cannot_be_generated_is_told(
 ) -> None:
     with pytest.raises(error, match=told):
         ours.generate_until(instances("generate_until", [("Who?", settings)]), disable_tqdm=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_there"),
+    [("cuda", True), ("cuda:0", True), ("cuda:1", False), ("cpu", False)],
+)
+def test_a_device_without_a_number_is_any_of_its_kind(asked: str, is_there: bool) -> None:
+    import torch
+
+    from tunelab.lmeval.loading import _is_on
+
+    assert _is_on(torch.device("cuda:0"), torch.device(asked)) == is_there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, PretrainedConfig
 
 from tunelab.errors import ModelError, TuningError
+from tunelab.models import quantise_gptq
 from tunelab.models.decoder import load_decoder
 from tunelab.models.loading import weights_digest
 from tunelab.models.quantise import check_installed, refuse_other_precision
@@ -138,6 +140,50 @@ def test_a_base_is_held_in_the_bits_that_were_asked_for(
     assert (unpacked - told).abs().max() <= scale * (0.05 if precision == "int8" else 1e-5)
     assert measure(base) is None
     assert len(list(tmp_path.glob("gptq/*/tunelab.json"))) == precision.startswith("gptq")
+
+
+@pytest.mark.parametrize("there", ["nothing", "a finished base", "an unfinished base"])
+def test_a_base_is_put_in_place_whole(
+    there: str, wide_decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever another run leaves in its place meanwhile."""
+    monkeypatch.setenv("TUNELAB_CACHE", str(tmp_path))
+    places: list[Path] = []
+
+    def make(_settings: Model, _calibration: Calibration, _tokenizer: Any, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "model.safetensors").write_text("ours")
+        for place in places:
+            place.mkdir()
+            (place / "model.safetensors").write_text("theirs")
+            if there == "a finished base":
+                (place / "tunelab.json").write_text("{}")
+
+    monkeypatch.setattr(quantise_gptq, "_make", make)
+    settings = Model(path=str(wide_decoder), max_length=200, quantize="gptq-int4")
+    calibration = Calibration(ROWS, "numbers")
+    tokenizer: Any = None
+    place = quantise_gptq.gptq_base(settings, calibration, tokenizer)
+    if there != "nothing":
+        shutil.rmtree(place)
+        places.append(place)
+        assert quantise_gptq.gptq_base(settings, calibration, tokenizer) == place
+    finished_first = there == "a finished base"
+    told = (place / "model.safetensors").read_text()
+    assert told == ("theirs" if finished_first else "ours")
+    assert (place / "tunelab.json").exists()
+    assert list(place.parent.iterdir()) == [place]  # nothing is left beside it
+
+
+def test_two_that_finish_at_once_do_not_collide(tmp_path: Path) -> None:
+    place = tmp_path / "base"
+    for name in ("one", "two"):
+        made = tmp_path / name
+        made.mkdir()
+        (made / "model.safetensors").write_text(name)
+        (made / "tunelab.json").write_text("{}")
+        quantise_gptq._put_in_place(made, place)
+    assert (place / "model.safetensors").read_text() == "one"
 
 
 def test_gptq_refuses_widths_encoders_and_missing_calibration(

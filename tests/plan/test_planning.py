@@ -138,3 +138,27 @@ def test_what_fsdp_cannot_wrap_is_neither_planned_nor_proposed(
         assert any("fsdp" in way.change for way in ways) == wraps
     with pytest.raises(TuningError, match="FSDP cannot cut"):
         Planner(Machine(card, 2, "fsdp")).plan(recipe, "lora")
+
+
+def test_an_encoder_is_not_counted_with_gradient_checkpointing(
+    small_encoder: Path, small_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_args: object, **_settings: object) -> None:
+        raise RuntimeError("no such operation on fake tensors")
+
+    monkeypatch.setattr(depth, "rehearse", fails)
+    plain, saving = (
+        Planner(Machine(GPU), steps=2).plan(
+            recipe_of(
+                small_encoder,
+                small_data,
+                tuning={"kind": "full"},
+                model__max_length=160,
+                model__stride=40,
+                training__gradient_checkpointing=wanted,
+            ),
+            "full",
+        )
+        for wanted in (False, True)
+    )
+    assert saving.peak_memory_bytes == plain.peak_memory_bytes

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
+from tunelab.errors import ModelError
 from tunelab.prompts.rolling import RollingReader
 
 TEXT = "Anna met Ben in Rome. Who met Ben? </s> stands for itself. " * 5
@@ -48,3 +49,9 @@ def test_windows_are_those_of_lm_eval(tokenizer: Any) -> None:
     assert [(list(each.ids[:1]), list(each.ids[1:])) for each in windows] == [
         (list(before[-1:]), list(scored)) for before, scored in official
     ]
+
+
+@pytest.mark.parametrize("window", [-3, 0, 1])
+def test_windows_without_room_are_refused(tokenizer: Any, window: int) -> None:
+    with pytest.raises(ModelError, match=f"window of {window} tokens"):
+        RollingReader(tokenizer, window=window, overlap=0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from safetensors.torch import load_file
+from tests.choices import write_arc
 from tests.command import tunelab
 
 pytestmark = pytest.mark.slow
@@ -154,3 +156,62 @@ def test_questions_that_do_not_fit_are_counted(
     assert manifest["steps"] == -(-left // 8)
     unread = [note for note in manifest["notes"] if "count as unreadable" in note]
     assert unread
+
+
+@pytest.mark.parametrize("kind", ["prefix", "prompt"])
+def test_virtual_tokens_take_room_from_questions(
+    kind: str, tmp_path: Path, small_data: Path, small_decoder: Path
+) -> None:
+    """The model has no more positions than model.max_length says."""
+    model = tmp_path / "model"
+    shutil.copytree(small_decoder, model)
+    config = json.loads((model / "config.json").read_text()) | {"max_position_embeddings": 310}
+    (model / "config.json").write_text(json.dumps(config))
+    path = recipe(tmp_path, small_data, model, tuning={"kind": kind, "virtual_tokens": 20})
+    out = tmp_path / "out"
+    done = tunelab("run", path, "model.max_length=310", "--out", out, "--quiet")
+    assert done.returncode == 0, done.stderr
+    [manifest] = runs_of(out).values()
+    told = "model.max_length=310 beside 20 virtual tokens"
+    assert any("training questions are longer" in n and told in n for n in manifest["notes"])
+    assert any("count as unreadable" in n and told in n for n in manifest["notes"])
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_model_that_cannot_share_prefixes_is_tuned_and_scored(
+    share: bool, tmp_path: Path, small_data: Path, small_decoder: Path
+) -> None:
+    """Bloom measures distances in the row itself."""
+    model = write_bloom(tmp_path / "model", tokenizer=small_decoder)
+    path = recipe(
+        tmp_path,
+        small_data,
+        model,
+        training={"epochs": 1, "batch_size": 8, "share_prefix": share},
+        also_evaluate=[{"kind": "arc", "test": str(write_arc(tmp_path / "arc.jsonl"))}],
+        grid={"tuning": [{"kind": "lora"}, {"kind": "none"}]},
+    )
+    done = tunelab("run", path, "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 0, done.stderr + done.stdout
+    for manifest in runs_of(tmp_path / "out").values():
+        assert manifest["status"] == "ok", manifest["message"]
+        assert all(proof["held"] for proof in manifest["proofs"])
+        assert any("in a row of its own" in note for note in manifest["notes"]) == share
+    text = tmp_path / "text.txt"
+    text.write_text("Anna met Ben in Rome. Who met Ben?\n" * 20)
+    read = tunelab("evaluate", model, "--task", "text", "--data", text, "window=32")
+    assert read.returncode == 0, read.stderr
+    assert "in a row of its own" in " ".join(read.stdout.split())
+
+
+def write_bloom(folder: Path, *, tokenizer: Path) -> Path:
+    """Two layers with random weights and the tokenizer of another checkpoint."""
+    from transformers import AutoTokenizer, BloomConfig, BloomForCausalLM
+
+    read = AutoTokenizer.from_pretrained(tokenizer)
+    read.save_pretrained(folder)
+    config = BloomConfig(
+        vocab_size=len(read), hidden_size=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=1
+    )
+    BloomForCausalLM(config).save_pretrained(folder)
+    return folder

@@ -138,3 +138,33 @@ def test_a_model_that_cannot_share_reads_one_by_one() -> None:
     found = score_continuations(model, asked, advance=lambda _: None)
     for each, scored in zip(asked, found, strict=True):
         assert scored.log_prob == pytest.approx(alone(model, each)[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_autocast_scores_what_it_scores_alone(name: str) -> None:
+    """A rotary decoder: its rotated queries and keys are float32, its values bfloat16."""
+    model = decoder(name)
+    asked = five_shot()[:12]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = score_continuations(model, asked, tokens_per_pass=40, advance=lambda _: None)
+    for each, scored in zip(asked, found, strict=True):
+        assert scored.log_prob == pytest.approx(alone(model, each)[0], rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["prefix", "prompt"])
+def test_virtual_tokens_stand_before_a_model_in_bfloat16(method: str) -> None:
+    """They are trained in float32."""
+    tuned = tuned_decoder("llama", method, dtype=torch.bfloat16)
+    asked = five_shot()[:12]
+    together, one_by_one = (
+        score_continuations(
+            tuned.checkpoint,
+            asked,
+            virtual=tuned.virtual(),
+            share=share,
+            advance=lambda _: None,
+        )
+        for share in (True, False)
+    )
+    for found, wanted in zip(together, one_by_one, strict=True):
+        assert found.log_prob == pytest.approx(wanted.log_prob, rel=0.1)

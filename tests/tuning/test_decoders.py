@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import TypeAdapter
+from tests.tokentree import small
 from tests.tokentree.small import output_weight
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
@@ -16,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from tunelab.errors import TuningError
 from tunelab.models.virtual import VirtualInputs, VirtualKeys
 from tunelab.recipe.schema import Tuning
-from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning, reload_proofs
+from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning, load_tuned, reload_proofs
 from tunelab.tuning.layers import linear_layers, new_head, normalisations
 from tunelab.tuning.proofs import raise_unless_held
 
@@ -200,3 +201,15 @@ def test_prefix_tuning_of_a_model_without_past_keys_is_told() -> None:
     mamba = AutoModelForCausalLM.from_config(AutoConfig.for_model("mamba", **fields))
     with pytest.raises(TuningError, match="MambaForCausalLM"):
         tuned({"kind": "prefix"}, mamba)
+
+
+@torch.no_grad()
+def test_a_stored_model_is_read_with_the_attention_it_was_trained_with(tmp_path: Path) -> None:
+    """Gemma 2's fused attention would drop the cap on its scores."""
+    fields: dict[str, Any] = {"attn_logit_softcapping": 0.1}
+    model = tuned({"kind": "full"}, small.decoder("gemma2", **fields))
+    again = load_tuned(
+        small.decoder("gemma2", seed=1, **fields), model.save(tmp_path), model.tuning
+    )
+    assert again.checkpoint.config._attn_implementation == "eager"
+    torch.testing.assert_close(judged(again), judged(model))

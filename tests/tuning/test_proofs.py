@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tunelab.errors import ProofError
+from tunelab.models.quantise_held import Held
 from tunelab.records import Proof
 from tunelab.tuning import TrainingWatch, TunedModel, reload_proofs
+from tunelab.tuning import proofs as module
 from tunelab.tuning.proofs import WATCHED_STEPS, checksum
 
 METHODS: list[dict[str, Any]] = [
@@ -212,6 +214,26 @@ def test_a_run_resumed_after_its_last_step_is_proved_by_what_moved() -> None:
         for tensor in model.trained_parameters().values():
             tensor.add_(0.01)
     assert all(proof.held for proof in watch.proofs())
+
+
+def test_a_resumed_run_still_proves_that_its_base_stayed_quantised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tuned(kind="lora")
+    monkeypatch.setattr(module, "measure", lambda _: Held(1, weights=8, nominal_bits=4, bytes=5))
+    watch = TrainingWatch(model)
+    optimizer = torch.optim.AdamW(model.parameter_groups(1e-2, 0.0))
+    watch.before(optimizer)
+    for _ in range(WATCHED_STEPS):
+        loss(model, batch()).backward()
+        watch.after_backward()
+        optimizer.step()
+        watch.after_step()
+    resumed = TrainingWatch(model)
+    resumed.remember(watch.seen())
+    [proof] = [each for each in resumed.proofs() if each.name == "a quantised base stays quantised"]
+    assert proof.held
+    assert proof.found == by_name(watch.proofs())[proof.name].found
 
 
 def test_the_watch_looks_away_after_its_steps() -> None:

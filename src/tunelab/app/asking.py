@@ -15,7 +15,7 @@ from tunelab.data import Example
 from tunelab.data.example import text_hash
 from tunelab.errors import DataError, TunelabError, UsageError
 from tunelab.recipe import Evaluation, Recipe, extractive
-from tunelab.runs.family import check_family
+from tunelab.runs.family import check_decoding
 
 Way = Literal["as the run does", "free", "words of the paragraph", "valid JSON"]
 """How a decoder's answer is decoded; an encoder points at a passage whatever is chosen."""
@@ -85,7 +85,7 @@ def settings_for(recipe: Recipe, way: Way) -> Evaluation:
         case _:
             assert_never(way)
     settings = recipe.evaluation.model_copy(update=changes)
-    check_family(recipe.model_copy(update={"evaluation": settings}))
+    check_decoding(recipe.model_copy(update={"evaluation": settings}))
     return settings
 
 

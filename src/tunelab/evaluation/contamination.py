@@ -48,6 +48,11 @@ CONVENTION = (
 class Reader(Protocol):
     """A model that gives texts a probability."""
 
+    @property
+    def room(self) -> int:
+        """Tokens that it reads; of a longer paragraph the first questions count."""
+        ...
+
     def encode_text(self, text: str) -> EncodedExample:
         """A text as tokens, all of them targets."""
         ...
@@ -70,22 +75,19 @@ class OrderTest:
     """How much likelier the published order is, in nats a question."""
 
 
-def score_orders(
-    examples: Sequence[Example], *, seed: int, max_length: int, model: Reader
-) -> list[OrderShard]:
+def score_orders(examples: Sequence[Example], *, seed: int, model: Reader) -> list[OrderShard]:
     """The log-probabilities of each paragraph's questions in their order and in others.
 
     Args:
         examples: in canonical order within each paragraph.
         seed: of the random orders.
-        max_length: tokens that the model reads; of a longer paragraph the first questions count.
         model: what is tested.
     """
     groups: list[str] = []
     counts: list[int] = []
     orders: list[list[EncodedExample]] = []
     for group, questions in _paragraphs(examples):
-        encoded = _fitting(questions, random.Random(f"{seed} {group}"), max_length, model)
+        encoded = _fitting(questions, random.Random(f"{seed} {group}"), model)
         if encoded:
             groups.append(group)
             counts.append(len(questions))
@@ -133,15 +135,13 @@ def _paragraphs(examples: Sequence[Example]) -> Iterator[tuple[str, list[str]]]:
             yield group, questions
 
 
-def _fitting(
-    questions: list[str], drawn: random.Random, max_length: int, model: Reader
-) -> list[EncodedExample]:
+def _fitting(questions: list[str], drawn: random.Random, model: Reader) -> list[EncodedExample]:
     """All orders as tokens, the canonical one first; questions that do not fit are taken away."""
     while len(set(questions)) > 1:
         orders = [tuple(range(len(questions))), *other_orders(len(questions), drawn)]
         texts = ["".join(f"{questions[index]}\n" for index in order) for order in orders]
         encoded = [model.encode_text(text) for text in texts]
-        if max(len(text.ids) for text in encoded) <= max_length:
+        if max(len(text.ids) for text in encoded) <= model.room:
             return encoded
         questions.pop()
     return []

@@ -9,8 +9,7 @@ import torch
 
 from tunelab.errors import DivergedError
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.tokentree.packing import one_by_one, pack
-from tunelab.tokentree.reading import sequence_log_probs
+from tunelab.tokentree.reading import readable_rows, sequence_log_probs
 from tunelab.tokentree.scoring import score_continuations
 from tunelab.tokentree.stems import Continuation
 from tunelab.tuning import TunedModel
@@ -32,6 +31,9 @@ def log_likelihoods(
         share: read what sequences have in common once; if not, each is read by itself.
         tokens_per_pass: tokens of a forward pass.
         advance: called with how many sequences are done.
+
+    Raises:
+        DivergedError: the model's log-probabilities are not numbers.
     """
     scored = score_continuations(
         tuned.checkpoint,
@@ -41,7 +43,7 @@ def log_likelihoods(
         tokens_per_pass=tokens_per_pass,
         advance=advance,
     )
-    return [each.log_prob for each in scored]
+    return [_number(each.log_prob) for each in scored]
 
 
 @torch.inference_mode()
@@ -65,21 +67,25 @@ def target_sums(
     Raises:
         DivergedError: the model's log-probabilities are not numbers.
     """
-    rows = pack(sequences, tokens_per_pass=tokens_per_pass) if share else one_by_one(sequences)
+    rows = readable_rows(tuned.checkpoint, sequences, share=share, tokens_per_pass=tokens_per_pass)
     sums = [0.0] * len(sequences)
     tuned.model.eval()
     for row in rows:
         members = [sequences[index] for index in row.examples]
         found = sequence_log_probs(tuned.checkpoint, row.tree, members, virtual=tuned.virtual())
         for index, log_prob in zip(row.examples, found.log_probs.tolist(), strict=True):
-            if not math.isfinite(log_prob):
-                raise DivergedError(
-                    f"The model gives a text the log-probability {log_prob}.",
-                    hint="Its weights are no numbers any more; lower training.learning_rate.",
-                )
-            sums[index] = log_prob
+            sums[index] = _number(log_prob)
         advance(len(members))
     return sums
+
+
+def _number(log_prob: float) -> float:
+    if not math.isfinite(log_prob):
+        raise DivergedError(
+            f"The model gives a text the log-probability {log_prob}.",
+            hint="Its weights are no numbers any more; lower training.learning_rate.",
+        )
+    return log_prob
 
 
 def _continuation(sequence: EncodedExample) -> Continuation:

@@ -108,7 +108,7 @@ def merge(
     store_model(merged, folder)
     with storage_errors(folder):
         base.tokenizer.save_pretrained(folder)
-    again = load_model(type(merged), folder, dtype=merged.dtype)
+    again = load_model(folder, like=merged)
     torch.nn.Module.to(again, merged.device)
     plain = TunedModel(again, NoTuning(kind="none"), frozenset())
     found = difference(before, logits(plain))

@@ -45,7 +45,7 @@ def load_for_lm_eval(
             hint="Give a causal language model.",
         )
     model = family.tuned.model.requires_grad_(False).eval()
-    if device is not None and family.tuned.checkpoint.device != torch.device(device):
+    if device is not None and not _is_on(family.tuned.checkpoint.device, torch.device(device)):
         if found.recipe.model.quantize != "none" or "quantize" in changes:
             raise UsageError(
                 f"A quantised model stays on {family.tuned.checkpoint.device}; {device} was asked.",
@@ -53,3 +53,8 @@ def load_for_lm_eval(
             )
         model.to(torch.device(device))
     return validate(raw, source="--model_args").model, family.tuned, family.tokenizer
+
+
+def _is_on(place: torch.device, asked: torch.device) -> bool:
+    """Whether `place` is what was asked for: `cuda` without a number is any of them."""
+    return place.type == asked.type and asked.index in (None, place.index)

@@ -36,7 +36,7 @@ from tunelab.models.quantise import GROUP, NOMINAL_BITS, forget_quantiser, outsi
 from tunelab.models.quantise_packed import PackedLinear
 from tunelab.recipe import Model, expand_variables
 from tunelab.records import file_digest, write_atomically
-from tunelab.records.files import storage_errors
+from tunelab.records.files import storage_errors, sync_directory, sync_tree
 
 _MARK = "tunelab.json"
 _SAFE = 40
@@ -122,14 +122,25 @@ def gptq_base(
         return folder
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-            _make(settings, calibration, tokenizer, Path(unfinished))
+        with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+            made = Path(aside) / folder.name
+            _make(settings, calibration, tokenizer, made)
             told = made_from | {"calibration": calibration.line}
-            write_atomically(Path(unfinished) / _MARK, json.dumps(told, indent=2) + "\n")
-            if not (folder / _MARK).exists():  # another run may have been quicker
-                shutil.rmtree(folder, ignore_errors=True)
-                shutil.copytree(unfinished, folder)
+            write_atomically(made / _MARK, json.dumps(told, indent=2) + "\n")
+            _put_in_place(made, folder)
     return folder
+
+
+def _put_in_place(made: Path, folder: Path) -> None:
+    """Rename a finished base, so that nobody sees a part of it; one that is there already stays."""
+    sync_tree(made)
+    try:
+        made.rename(folder)
+    except OSError:
+        if not (folder / _MARK).exists():  # neither room nor permission, or an unfinished one
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
+    sync_directory(folder.parent)
 
 
 def cache_folder() -> Path:

@@ -39,7 +39,7 @@ def counted(sim: Simulated, recipe: Recipe, drawn: Drawn, *, on_cpu: bool) -> Re
             keys_and_values=0,
         )
     whole = item * drawn.largest * width
-    kept = whole // _layers(sim) if recipe.training.gradient_checkpointing else whole
+    kept = whole // _layers(sim) if sim.tuned.checkpoint.is_gradient_checkpointing else whole
     vocabulary = sim.tuned.checkpoint.config.to_dict().get("vocab_size") or 0
     parts = Parts(
         weights=sizes.held,

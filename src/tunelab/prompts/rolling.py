@@ -31,7 +31,7 @@ class RollingReader:
         overlap: tokens that a window takes over from the one before it, one at least.
 
     Raises:
-        ModelError: nothing can stand before the first token.
+        ModelError: nothing can stand before the first token, or windows hold one token at most.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, window: int, overlap: int) -> None:
@@ -42,6 +42,12 @@ class RollingReader:
                 "The tokenizer has neither beginning- nor end-of-sequence: the first token of a "
                 "text would have no probability.",
                 hint="Name one of its tokens as bos_token in tokenizer_config.json.",
+            )
+        if window < 2:
+            raise ModelError(
+                f"A window of {window} tokens has no room for a token and the one before it.",
+                hint="Raise model.max_length or the window of the task, or lower "
+                "tuning.virtual_tokens.",
             )
         self._start = start
         self._window = window

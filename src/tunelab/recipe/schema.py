@@ -217,7 +217,7 @@ class Training(Settings):
     share_prefix: bool = True
     """Decoders: what the examples of a step have in common is computed once, same gradient."""
     gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass: less memory, about a third more time."""
+    """Decoders: activations are computed twice; less memory, about a third more time."""
     tokens_per_pass: int = Field(default=1024, ge=1)
     """Padded tokens of a pass, never the result: a CPU likes 1024 (decoders 4096), a GPU 8192."""
     checkpoint_steps: int = Field(default=50, ge=1)

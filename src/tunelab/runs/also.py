@@ -52,10 +52,15 @@ def answer_also(
     tokenizer: PreTrainedTokenizerBase,
     recipe: Recipe,
     *,
+    share: bool,
     accelerator: Accelerator,
     display: Display,
 ) -> Also:
-    """Answer the questions of a task that the model was not tuned for."""
+    """Answer the questions of a task that the model was not tuned for.
+
+    Args:
+        share: read once what sequences have in common, as the run found that it may.
+    """
     data = load_single(task, training=False)
     loaded = Loaded(
         tuned,
@@ -65,7 +70,7 @@ def answer_also(
         accelerator=accelerator,
         display=display,
         seed=recipe.seed,
-        share=recipe.training.share_prefix,
+        share=share,
     )
     predictions = responder_of(task, data, loaded).answer(data.test, task_name(task))
     return Also(predictions, tuple(loaded.notes))

@@ -48,7 +48,6 @@ class Answering:
         shards = score_orders(
             examples,
             seed=self.recipe.seed,
-            max_length=self.recipe.model.max_length,
             model=reader,
         )
         self.seconds += time.perf_counter() - began

@@ -13,10 +13,9 @@ from tunelab.evaluation.measure import first_metric
 from tunelab.prompts.choices import VERSION, ChoicePrompter, Loss, losses_note, weighed_texts
 from tunelab.recipe import AnyChoiceTask, PubmedqaTask
 from tunelab.records import Prediction
-from tunelab.runs.decoding import TOKENS_PER_PASS
+from tunelab.runs.decoding import TOKENS_PER_PASS, decoding_of
 from tunelab.runs.loaded import Loaded
 from tunelab.runs.tasked import Learnable
-from tunelab.tokentree.decoding import Decoding, Greedy
 from tunelab.tokentree.generation import generate
 
 AT_ONCE = 256
@@ -96,7 +95,7 @@ class Chooser:
         fitted = prompter.prompts(examples, room=loaded.evaluation.max_new_tokens)
         self._note(fitted.losses, len(examples), name)
         prompts = [fitted.encoded[index][0].ids for index in fitted.kept]
-        ends = {prompter.lexer.end_id} - {None}
+        end = prompter.lexer.end_id
         with (
             loaded.display.phase(name, len(prompts)) as advance,
             loaded.accelerator.autocast(),
@@ -105,11 +104,11 @@ class Chooser:
                 loaded.tuned.checkpoint,
                 loaded.tokenizer,
                 prompts,
-                Decoding(
-                    strategy=Greedy(),
-                    max_new_tokens=loaded.evaluation.max_new_tokens,
-                    stop_ids=frozenset(end for end in ends if end is not None),
+                decoding_of(
+                    loaded.evaluation,
+                    stop_ids=frozenset() if end is None else frozenset({end}),
                     stop_texts=("\n",),
+                    seed=loaded.seed,
                 ),
                 virtual=loaded.tuned.virtual(),
                 share=loaded.share,

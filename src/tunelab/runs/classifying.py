@@ -38,6 +38,7 @@ class ClassFamily:
     ) -> None:
         self.notes: list[str] = []
         self.proofs: list[Proof] = []
+        self.share = False
         self._recipe = recipe
         self._accelerator = accelerator
         self._display = display
@@ -56,6 +57,9 @@ class ClassFamily:
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and whether the head is new."""
         return self._identity
+
+    def prove_sharing(self, examples: Sequence[ChoiceExample]) -> None:
+        """An encoder reads every window by itself."""
 
     def objective(self, examples: Sequence[ChoiceExample]) -> ClassObjective:
         """The cross-entropy of the right classes."""

@@ -39,8 +39,7 @@ from tunelab.tokentree.decoding import (
 )
 from tunelab.tokentree.exactness import check_exactness
 from tunelab.tokentree.generation import generate
-from tunelab.tokentree.packing import PackedTree, one_by_one, pack
-from tunelab.tokentree.reading import sequence_log_probs, target_log_probs
+from tunelab.tokentree.reading import readable_rows, sequence_log_probs, target_log_probs
 from tunelab.training.answers import AnswerObjective
 from tunelab.tuning import TunedModel, apply_tuning
 from tunelab.tuning.apply import load_stored, model_to_load
@@ -53,16 +52,21 @@ TEXTS_AT_ONCE = 256
 """Texts between two moves of the progress bar."""
 PROBED = 4
 """Examples that models are compared on."""
+LOOKED_AT = 64
+"""Examples among which a few are chosen that the model can read."""
 
 
-def log_probs_of(encoded: Sequence[EncodedExample]) -> Logits:
+def log_probs_of(encoded: Sequence[EncodedExample], *, share: bool) -> Logits:
     """What a model says of the targets of a few examples; without autocast."""
-    [packed, *_] = pack(encoded, tokens_per_pass=TOKENS_PER_PASS)
 
     def log_probs(tuned: TunedModel) -> torch.Tensor:
+        model = tuned.checkpoint
         tuned.model.eval()
+        rows = readable_rows(model, encoded, share=share, tokens_per_pass=TOKENS_PER_PASS)
         with torch.inference_mode():
-            return target_log_probs(tuned.checkpoint, packed.tree, virtual=tuned.virtual())
+            return torch.cat(
+                [target_log_probs(model, row.tree, virtual=tuned.virtual()) for row in rows]
+            )
 
     return log_probs
 
@@ -93,7 +97,7 @@ class DecoderFamily:
         )
         self.notes: list[str] = [f"prompt {self.prompter.version}"]
         self.proofs: list[Proof] = []
-        self._share = recipe.training.share_prefix
+        self.share = recipe.training.share_prefix
         self._identity = {
             "class": type(decoder.model).__name__,
             "sha256": weights_digest(decoder.model),
@@ -121,7 +125,7 @@ class DecoderFamily:
         family._recipe = recipe
         family._accelerator = loaded.accelerator
         family._display = loaded.display
-        family._share = loaded.share
+        family.share = loaded.share
         family.answered_tokens = 0
         family.tokenizer = loaded.tokenizer
         family.prompter = Prompter(
@@ -142,29 +146,33 @@ class DecoderFamily:
         """Class and digest of the weights before tuning."""
         return self._identity
 
+    def prove_sharing(self, examples: Sequence[Example]) -> None:
+        """Share prefixes only if what the model says stays the same; any answer shows it."""
+        asked = examples[:LOOKED_AT]
+        encoded = [self.prompter.answer_ids(each, self.prompter.no_answer) for each in asked]
+        self._prove_sharing([each for each in encoded if len(each.ids) <= self.room])
+
     def objective(self, examples: Sequence[Example]) -> AnswerObjective:
         """The likelihood of the answers; examples longer than `model.max_length` are left out."""
-        longest = self._recipe.model.max_length
-        found = self.prompter.encode_all(examples, max_length=longest)
+        found = self.prompter.encode_all(examples, max_length=self.room)
         if not found.examples:
             raise DataError(
-                f"None of the {len(examples)} training questions fits model.max_length={longest}.",
+                f"None of the {len(examples)} training questions fits {self._longest}.",
                 hint="Raise model.max_length, or lower tuning.shots.",
             )
         if found.too_long:
             self._note(
                 f"{len(found.too_long)} of {len(examples)} training questions are longer than "
-                f"model.max_length={longest} and were left out"
+                f"{self._longest} and were left out"
             )
-        if self._share:
-            self._prove_sharing(found.encoded)
+        self._prove_sharing(found.encoded)
         return AnswerObjective(
             self.tuned,
             [example.group for example in found.examples],
             found.encoded,
             self._recipe.training,
             accelerator=self._accelerator,
-            share=self._share,
+            share=self.share,
         )
 
     def answer(self, examples: Sequence[Example], name: str) -> list[Prediction]:
@@ -176,13 +184,12 @@ class DecoderFamily:
         settings = self._recipe.evaluation
         prompts = self.prompter.prompts_of(examples)
         forced = self.prompter.forced_ids if settings.force_start else ()
-        longest = self._recipe.model.max_length - settings.max_new_tokens - len(forced)
+        longest = self.room - settings.max_new_tokens - len(forced)
         read = [index for index, prompt in enumerate(prompts) if len(prompt) <= longest]
         if len(read) < len(prompts):
             self._note(
                 f"{name}: {len(prompts) - len(read)} of {len(prompts)} questions leave no room for "
-                f"{settings.max_new_tokens} tokens in model.max_length="
-                f"{self._recipe.model.max_length} and count as unreadable"
+                f"{settings.max_new_tokens} tokens in {self._longest} and count as unreadable"
             )
         self.tuned.model.eval()
         with self._display.phase(name, len(read)) as advance, self._accelerator.autocast():
@@ -232,7 +239,7 @@ class DecoderFamily:
             virtual=self.tuned.virtual(),
             constraint=constraint,
             forced_start=forced_start,
-            share=self._share,
+            share=self.share,
             tokens_per_pass=TOKENS_PER_PASS,
             advance=advance,
         )
@@ -259,8 +266,8 @@ class DecoderFamily:
 
     def probe(self, examples: Sequence[Example]) -> Logits:
         """Log-probabilities of the answers of a few examples; without autocast."""
-        found = self.prompter.encode_all(examples, max_length=self._recipe.model.max_length)
-        return log_probs_of(found.encoded[:PROBED])
+        found = self.prompter.encode_all(examples, max_length=self.room)
+        return log_probs_of(found.encoded[:PROBED], share=self.share)
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""
@@ -272,7 +279,10 @@ class DecoderFamily:
     def _score(self, alternatives: Sequence[EncodedExample]) -> tuple[list[float], list[int]]:
         """Log-probabilities of finished answers, and how many tokens each has."""
         scores = [0.0] * len(alternatives)
-        for packed in self._rows(alternatives, tokens_per_pass=TOKENS_PER_PASS):
+        rows = readable_rows(
+            self.tuned.checkpoint, alternatives, share=self.share, tokens_per_pass=TOKENS_PER_PASS
+        )
+        for packed in rows:
             found = sequence_log_probs(
                 self.tuned.checkpoint,
                 packed.tree,
@@ -303,20 +313,29 @@ class DecoderFamily:
             reasoning_tokens=settings.reasoning_limit or None,
         )
 
-    def _rows(self, encoded: Sequence[EncodedExample], *, tokens_per_pass: int) -> list[PackedTree]:
-        if self._share:
-            return pack(encoded, tokens_per_pass=tokens_per_pass)
-        return one_by_one(encoded)
+    @property
+    def room(self) -> int:
+        """Tokens of a text, beside the virtual ones of prompt and prefix tuning."""
+        return self._recipe.model.max_length - self.tuned.virtual_tokens
+
+    @property
+    def _longest(self) -> str:
+        """The room, in the words of the recipe."""
+        virtual = self.tuned.virtual_tokens
+        beside = f" beside {virtual} virtual tokens" if virtual else ""
+        return f"model.max_length={self._recipe.model.max_length}{beside}"
 
     def _prove_sharing(self, encoded: Sequence[EncodedExample]) -> None:
         """Share prefixes only if this model's gradients stay the same."""
+        if not self.share or not encoded:
+            return
         found = check_exactness(
             self.tuned.checkpoint,
             encoded,
             parameters=list(self.tuned.trained_parameters().values()),
             virtual=self.tuned.virtual,
         )
-        self._share = found.shares
+        self.share = found.shares
         self.proofs = [found.proof] if found.shares else []
         if not found.shares:
             self._note(found.line)

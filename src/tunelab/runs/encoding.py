@@ -47,6 +47,7 @@ class EncoderFamily:
     ) -> None:
         self.notes: list[str] = []
         self.proofs: list[Proof] = []
+        self.share = False
         self._recipe = recipe
         self._accelerator = accelerator
         self._display = display
@@ -78,6 +79,9 @@ class EncoderFamily:
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and whether the head is new."""
         return self._identity
+
+    def prove_sharing(self, examples: Sequence[Example]) -> None:
+        """An encoder reads every window by itself."""
 
     def objective(self, examples: Sequence[Example]) -> SpanObjective:
         """The cross-entropies of the answers' starts and ends."""

@@ -15,6 +15,7 @@ from tunelab.evaluation.measure import measure, task_scores
 from tunelab.models.loading import readable_length, reading_direction
 from tunelab.recipe import FurtherTask, MixtureTask, Prompt, SquadTask, task_name, validate
 from tunelab.records import Prediction, Score
+from tunelab.runs.decoding import LOOKED_AT
 from tunelab.runs.loaded import Loaded
 from tunelab.runs.progress import Display
 from tunelab.runs.responders import responder_of
@@ -108,6 +109,7 @@ def evaluate_on(model: str, task: FurtherTask, *, max_length: int | None, quiet:
         display=Display(task_name(task), quiet=quiet),
     )
     responder = responder_of(task, data, loaded)
+    loaded.prove_sharing(responder.learn(data.test[:LOOKED_AT]).encoded)
     began = time.perf_counter()
     predictions = responder.answer(data.test, "test")
     seconds = time.perf_counter() - began

@@ -17,7 +17,6 @@ from contextlib import suppress
 
 import torch
 from accelerate.utils import set_seed
-from transformers import PreTrainedTokenizerBase
 
 from tunelab.data import Example, ItemT, TaskData, load_squad
 from tunelab.errors import Interrupted, ProofError, StorageError
@@ -211,10 +210,12 @@ class _Run:
         devices: Devices,
     ) -> None:
         """All that is asked of the model when it is trained."""
+        if not family.tuned.expected:
+            family.prove_sharing(data.test)
         self._score(data, answering, scored)
         if scored is not None:
             return
-        self._also(family.tuned, family.tokenizer, devices)
+        self._also(family, devices)
         if self.recipe.evaluation.contamination:
             shards = answering.order_shards(data.test, reader=family.reader)
             self.directory.write_contamination(shards)
@@ -232,8 +233,10 @@ class _Run:
             trained = self._train(data.train, family, validate, devices)
         if not devices.answers:
             return
-        began = time.perf_counter()
         wanted = data.test if recipe.evaluation.split == "test" else data.validation
+        if not family.tuned.expected:
+            devices.answered(lambda: family.prove_sharing(wanted))
+        began = time.perf_counter()
         predictions = devices.answered(lambda: family.answer(wanted, recipe.evaluation.split))
         seconds = time.perf_counter() - began
         seconds += trained.seconds_validation if trained else 0.0
@@ -241,7 +244,7 @@ class _Run:
         scores = task_scores(recipe.task, predictions)
         self.directory.write_scores(scores)
         self.mirror.scores(scores)
-        devices.answered(lambda: self._also(family.tuned, family.tokenizer, devices))
+        devices.answered(lambda: self._also(family, devices))
         if not devices.is_first:
             return
         self.note(notes=(*self.manifest.notes, *family.notes))
@@ -330,13 +333,12 @@ class _Run:
         self.note(proofs=tuple(proofs))
         raise_unless_held(proofs)
 
-    def _also(
-        self, tuned: TunedModel, tokenizer: PreTrainedTokenizerBase, devices: Devices
-    ) -> None:
+    def _also(self, family: Trainable[ItemT], devices: Devices) -> None:
         notes = score_also(
             self.recipe,
-            tuned,
-            tokenizer,
+            family.tuned,
+            family.tokenizer,
+            share=family.share,
             accelerator=devices.accelerator,
             directory=self.directory,
             display=self.answering_display,

@@ -15,7 +15,9 @@ from tunelab.errors import RecipeError
 from tunelab.evaluation.contamination import Reader
 from tunelab.models.loading import reading_direction
 from tunelab.recipe import (
+    ChatTask,
     Evaluation,
+    FurtherTask,
     MixtureTask,
     NoTuning,
     PrefixTuning,
@@ -24,6 +26,7 @@ from tunelab.recipe import (
     PubmedqaTask,
     Recipe,
     SquadTask,
+    TextQaTask,
     TextTask,
 )
 from tunelab.records import Prediction, Proof
@@ -58,8 +61,17 @@ class Trainable(Protocol[TrainedT]):
     proofs: list[Proof]
     """What the family proves by itself; it grows while the run goes on."""
 
+    @property
+    def share(self) -> bool:
+        """Whether what sequences have in common is read once; no longer where that is not exact."""
+        ...
+
     def identity(self) -> dict[str, str]:
         """Class and digest of the weights before tuning, and what of them is new."""
+        ...
+
+    def prove_sharing(self, examples: Sequence[TrainedT]) -> None:
+        """Where nothing is trained: measure whether sequences may be read together."""
         ...
 
     def objective(self, examples: Sequence[TrainedT]) -> Objective:
@@ -107,10 +119,10 @@ class Family(Answers, Trainable[Example], Protocol):
 
 
 def check_family(recipe: Recipe) -> None:
-    """Refuse settings of decoders for a model that is none.
+    """Refuse settings that the recipe's model or task would not heed.
 
     Raises:
-        RecipeError: the prompt or its shots were set for an encoder.
+        RecipeError: a setting of decoders for an encoder, or one of another task.
         ModelError: the checkpoint has no readable configuration.
     """
     shots = recipe.tuning.shots if isinstance(recipe.tuning, NoTuning) else 0
@@ -127,6 +139,12 @@ def check_family(recipe: Recipe) -> None:
             "it gives a text no probability.",
             hint="Leave evaluation.contamination out, or choose a decoder (see `tunelab models`).",
         )
+    if recipe.training.gradient_checkpointing and reading_direction(recipe.model) == "both ways":
+        raise RecipeError(
+            "training.gradient_checkpointing is set, but the model "
+            f"'{recipe.model.path}' is an encoder, whose activations are always kept.",
+            hint="Leave it out; lower training.tokens_per_pass to need less memory.",
+        )
     asked = {recipe.model.quantize, *recipe.evaluation.quantize}
     if asked & {"gptq-int4", "gptq-int8"} and reading_direction(recipe.model) == "both ways":
         raise RecipeError(
@@ -134,7 +152,7 @@ def check_family(recipe: Recipe) -> None:
             hint="Use int8 or nf4.",
         )
     if isinstance(recipe.task, SquadTask):
-        _check_decoding(recipe)
+        check_decoding(recipe)
     else:
         _check_choosing(recipe)
 
@@ -142,11 +160,19 @@ def check_family(recipe: Recipe) -> None:
 def _check_choosing(recipe: Recipe) -> None:
     """Refuse what the other tasks do not know."""
     kind = recipe.task.kind
-    squad = isinstance(recipe.task, MixtureTask) and any(
-        isinstance(part, SquadTask) for part in recipe.task.parts
-    )
+    parts = recipe.task.parts if isinstance(recipe.task, MixtureTask) else (recipe.task,)
+    squad = any(isinstance(part, SquadTask) for part in parts)
     if squad:
-        _check_decoding(recipe)
+        check_decoding(recipe)
+    else:
+        _refuse_constraints(recipe)
+    asked_of = (*parts, *recipe.also_evaluate)
+    if recipe.evaluation.decoding != "greedy" and not any(map(_writes, asked_of)):
+        raise RecipeError(
+            f"evaluation.decoding={recipe.evaluation.decoding} is about answers that are written, "
+            f"but those of task.kind={kind} are weighed.",
+            hint="Leave evaluation.decoding out.",
+        )
     if recipe.prompt.reasoning_tokens or (recipe.prompt != Prompt() and not squad):
         raise RecipeError(
             f"'prompt' is set, but task.kind={kind} has a wording of its own.",
@@ -173,6 +199,26 @@ def _check_choosing(recipe: Recipe) -> None:
         )
     if reading_direction(recipe.model) == "both ways":
         _check_classifying(recipe)
+
+
+def _writes(task: SquadTask | FurtherTask) -> bool:
+    """Whether a decoder answers the task in words, not by weighing given ones."""
+    match task:
+        case PubmedqaTask():
+            return task.read == "generation"
+        case _:
+            return isinstance(task, SquadTask | ChatTask | TextQaTask)
+
+
+def _refuse_constraints(recipe: Recipe) -> None:
+    """What a reply may be, only the questions on a text say."""
+    asked = recipe.evaluation
+    if asked.constrain != "none" or asked.force_start or asked.reasoning_limit:
+        raise RecipeError(
+            "evaluation.constrain, force_start and reasoning_limit are for task.kind=squad, not "
+            f"{recipe.task.kind}.",
+            hint="Leave them out.",
+        )
 
 
 def _refuse_text_alone(recipe: Recipe) -> None:
@@ -208,8 +254,12 @@ def _check_classifying(recipe: Recipe) -> None:
         )
 
 
-def _check_decoding(recipe: Recipe) -> None:
-    """Refuse ways of decoding that do not go together."""
+def check_decoding(recipe: Recipe) -> None:
+    """Refuse ways of decoding that do not go together.
+
+    Raises:
+        RecipeError: they do not.
+    """
     settings, plain = recipe.evaluation, recipe.prompt.style == "plain"
     if plain and (settings.constrain == "json" or settings.force_start or settings.reasoning_limit):
         raise RecipeError(

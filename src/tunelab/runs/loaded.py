@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
+from tunelab.prompts.encoded import EncodedExample
 from tunelab.recipe import Evaluation
+from tunelab.records import Proof
 from tunelab.runs.progress import Display
+from tunelab.tokentree.exactness import check_exactness
 from tunelab.tuning import TunedModel
 
 
@@ -40,6 +44,26 @@ class Loaded:
         """Note a sentence once; nothing where it is empty."""
         if sentence and sentence not in self.notes:
             self.notes.append(sentence)
+
+    def prove_sharing(self, encoded: Sequence[EncodedExample]) -> list[Proof]:
+        """Share prefixes only if this model's gradients stay the same; untuned, what it says.
+
+        Returns:
+            The proof, if it holds.
+        """
+        if not self.share or not encoded:
+            return []
+        found = check_exactness(
+            self.tuned.checkpoint,
+            encoded,
+            parameters=list(self.tuned.trained_parameters().values()),
+            virtual=self.tuned.virtual,
+        )
+        self.share = found.shares
+        if found.shares:
+            return [found.proof]
+        self.tell(found.line)
+        return []
 
     def text(self, ids: tuple[int, ...]) -> str:
         """Tokens as text, control tokens included."""

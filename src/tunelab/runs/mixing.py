@@ -36,7 +36,7 @@ class SquadResponder:
 
     def learn(self, examples: Sequence[Example]) -> Learnable:
         """Prompt and answer; nothing is cut."""
-        found = self._family.prompter.encode_all(examples, max_length=self.loaded.max_length)
+        found = self._family.prompter.encode_all(examples, max_length=self.loaded.room)
         fitting = {example.id for example in found.examples}
         kept = [index for index, example in enumerate(examples) if example.id in fitting]
         lost = len(examples) - len(kept)

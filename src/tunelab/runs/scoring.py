@@ -64,11 +64,15 @@ def score_also(
     tuned: TunedModel,
     tokenizer: PreTrainedTokenizerBase,
     *,
+    share: bool,
     accelerator: Accelerator,
     directory: RunDirectory,
     display: Display,
 ) -> list[str]:
     """What else the tuned model is scored on, to see what it forgot.
+
+    Args:
+        share: read once what sequences have in common, as the run found that it may.
 
     Returns:
         What a reader of the table must know.
@@ -77,7 +81,13 @@ def score_also(
     notes: list[str] = []
     for task in recipe.also_evaluate:
         found = answer_also(
-            task, tuned, tokenizer, recipe, accelerator=accelerator, display=display
+            task,
+            tuned,
+            tokenizer,
+            recipe,
+            share=share,
+            accelerator=accelerator,
+            display=display,
         )
         directory.write_predictions(found.predictions, ablation=task_name(task))
         scores |= task_scores(task, found.predictions)

@@ -22,16 +22,13 @@ from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.vocabulary import fit_vocabulary
 from tunelab.recipe import Recipe
 from tunelab.records import Prediction, Proof
-from tunelab.runs.decoding import PROBED, log_probs_of
+from tunelab.runs.decoding import LOOKED_AT, PROBED, log_probs_of
 from tunelab.runs.loaded import Loaded
 from tunelab.runs.progress import Display
-from tunelab.tokentree.exactness import check_exactness
 from tunelab.training.answers import AnswerObjective
 from tunelab.training.objective import Mix
 from tunelab.tuning import apply_tuning
 from tunelab.tuning.parity import Logits
-
-_LOOKED_AT = 64
 
 ContraT = TypeVar("ContraT", contravariant=True)
 
@@ -116,6 +113,15 @@ class TaskFamily(Generic[ItemT]):
         """Class and digest of the weights before tuning."""
         return self._identity
 
+    @property
+    def share(self) -> bool:
+        """Whether what sequences have in common is read once."""
+        return self._loaded.share
+
+    def prove_sharing(self, examples: Sequence[ItemT]) -> None:
+        """Share prefixes only if what the model says stays the same."""
+        self._loaded.prove_sharing(self._responder.learn(examples[:LOOKED_AT]).encoded)
+
     def objective(self, examples: Sequence[ItemT]) -> AnswerObjective:
         """The likelihood of the right answers, and of nothing else."""
         found = self._responder.learn(examples)
@@ -129,18 +135,7 @@ class TaskFamily(Generic[ItemT]):
                 else "There is nothing to train on: the task has no training examples.",
                 hint="Raise model.max_length." if examples else "Name some with task.train=FILE.",
             )
-        if self._loaded.share:
-            proven = check_exactness(
-                self.tuned.checkpoint,
-                found.encoded,
-                parameters=list(self.tuned.trained_parameters().values()),
-                virtual=self.tuned.virtual,
-            )
-            self._loaded.share = proven.shares
-            if proven.shares:
-                self.proofs = [proven.proof]
-            else:
-                self.notes.append(proven.line)
+        self.proofs = self._loaded.prove_sharing(found.encoded)
         return AnswerObjective(
             self.tuned,
             [examples[index].group for index in found.kept],
@@ -162,8 +157,8 @@ class TaskFamily(Generic[ItemT]):
 
     def probe(self, examples: Sequence[ItemT]) -> Logits:
         """Log-probabilities of the answers of a few examples; without autocast."""
-        found = self._responder.learn(examples[:_LOOKED_AT])  # some may be too long
-        return log_probs_of(found.encoded[:PROBED])
+        found = self._responder.learn(examples[:LOOKED_AT])  # some may be too long
+        return log_probs_of(found.encoded[:PROBED], share=self._loaded.share)
 
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""

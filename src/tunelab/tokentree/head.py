@@ -87,7 +87,7 @@ def _prove(model: PreTrainedModel, head: Head) -> None:
         found = head.logits(model.base_model(input_ids=tokens, use_cache=False).last_hidden_state)
     allowed = _TOLERANCE.get(model.dtype, _COARSE_TOLERANCE) * float(wanted.abs().max())
     difference = float((found - wanted).abs().max())
-    if difference > allowed:
+    if not difference <= allowed:  # nan is not allowed either
         raise ModelError(
             f"{type(model).__name__} computes its logits in a way that tunelab does not know: "
             f"they differ by {difference:.3g} from what its output layer gives.",

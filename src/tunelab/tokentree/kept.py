@@ -10,7 +10,8 @@ Attention over both is the two parts weighed by how much of the softmax falls to
 
 where a and b are the logarithms of the sums that the softmax divides by. So a block copies no kept
 keys, and the kernel reads them for hundreds of queries at a time. Windows that end within what is
-kept, and anything but float32, take the way of `blocks`.
+kept, and anything but float32, take the way of `blocks`: under autocast queries and keys may be
+float32 (a rotation made them so) while values are not.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class kept_attention(block_attention):  # read as a context manager
         enable_gqa: bool = False,
     ) -> Tensor:
         shape = (query.shape[-2], key.shape[-2])
-        plain = query.dtype == key.dtype == torch.float32 and dropout_p == 0 and not enable_gqa
+        floats = {query.dtype, key.dtype, value.dtype} == {torch.float32}
+        plain = floats and dropout_p == 0 and not enable_gqa
         own = self._masks_of(attn_mask) if shape == self.shape and plain else None
         if own is None:
             return super()._attention(

@@ -30,6 +30,7 @@ from tunelab.prompts.encoded import EncodedExample
 from tunelab.tokentree.attention import Row, attention_masks, can_share, lay_out
 from tunelab.tokentree.blocks import tree_attention
 from tunelab.tokentree.head import proven_head
+from tunelab.tokentree.packing import PackedTree, one_by_one, pack
 from tunelab.tokentree.tree import TokenTree
 
 CHUNK = 256
@@ -45,6 +46,27 @@ class SequenceScores(NamedTuple):
     """(E,) float32: sums over the targets of each sequence, in the order of `tree.leaves`."""
     counts: Tensor
     """(E,) int64: how many targets each sequence has."""
+
+
+def readable_rows(
+    model: PreTrainedModel,
+    examples: Sequence[EncodedExample],
+    *,
+    share: bool,
+    tokens_per_pass: int,
+) -> list[PackedTree]:
+    """Examples laid out so that the model can read them.
+
+    Args:
+        model: the transformers model at the bottom.
+        examples: any number, in any order.
+        share: read together what they have in common. Not done, whatever is said here, with a
+            model whose attention cannot express a tree.
+        tokens_per_pass: tokens of a row at most; a longer example is a row of its own.
+    """
+    if share and can_share(model) is None:
+        return pack(examples, tokens_per_pass=tokens_per_pass)
+    return one_by_one(examples)
 
 
 def target_log_probs(

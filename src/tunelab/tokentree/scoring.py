@@ -104,7 +104,8 @@ class _Walk:
         self._kept = 0
         match virtual:
             case VirtualInputs(embeddings):
-                self._read_row({"inputs_embeds": embeddings[None]}, len(virtual))
+                inputs = {"inputs_embeds": embeddings.to(model.dtype)[None]}
+                self._read_row(inputs, len(virtual))
             case VirtualKeys(layers):
                 for index, (keys, values) in enumerate(layers):
                     self._cache.update(keys[None], values[None], index)

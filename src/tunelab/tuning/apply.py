@@ -212,7 +212,7 @@ def _loaded(model: PreTrainedModel, folder: Path, tuning: Tuning) -> nn.Module:
         case NoTuning():
             return model
         case FullTuning() | HeadTuning():
-            return load_model(type(model), folder, dtype=model.dtype)
+            return load_model(folder, like=model)
         case _:
             return _runnable(load_adapter(model, folder))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -106,6 +107,7 @@ class TrainingWatch:
             "watched": self._watched,
             "lacking": list(self._lacking),
             "absent": list(self._absent),
+            "held": asdict(self._held) if self._held else None,
         }
 
     def remember(self, seen: dict[str, Any]) -> None:
@@ -113,6 +115,8 @@ class TrainingWatch:
         self._watched = seen["watched"]
         self._lacking = dict.fromkeys(seen["lacking"])
         self._absent = dict.fromkeys(seen["absent"])
+        held = seen.get("held")  # which an earlier version left out
+        self._held = Held(**held) if held else None
 
     def proofs_so_far(self) -> list[Proof]:
         """What was proved, or failed to be, when the training broke off."""

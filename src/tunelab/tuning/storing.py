@@ -51,14 +51,24 @@ def store_adapter(adapted: PeftModel, folder: Path, *, start: dict[str, Tensor])
             _rewrite_as_plain_lora(adapted, folder, start)
 
 
-def load_model(kind: type[PreTrainedModel], folder: Path, *, dtype: torch.dtype) -> PreTrainedModel:
+def load_model(folder: Path, *, like: PreTrainedModel) -> PreTrainedModel:
     """Read what `store_model` wrote.
+
+    Args:
+        folder: what it wrote to.
+        like: a model of the kind; its class, its dtype and its attention are taken. Left to
+            itself transformers may choose another attention, which drops Gemma 2's cap on scores.
 
     Raises:
         RecordError: the folder holds no weights.
     """
     _require(folder, "*.safetensors")
-    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    return type(like).from_pretrained(
+        folder,
+        dtype=like.dtype,
+        attn_implementation=like.config._attn_implementation,
+        use_safetensors=True,
+    )
 
 
 def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
