@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tunelab.answering import Writing
+from tunelab.answering.answered import weigh
 from tunelab.app.answers import answers_html
-from tunelab.app.asking import LONGEST_TEXT, ask, own_example
+from tunelab.app.asking import LONGEST_TEXT, Told, ask, own_example
 from tunelab.app.chatting import Turn, about_question, conversation
 from tunelab.app.differing import difference_html, tell_apart
 from tunelab.app.lab import Lab
@@ -23,7 +24,7 @@ from tunelab.data import load_squad
 from tunelab.errors import DataError, UsageError
 from tunelab.prompts.conversation import said
 from tunelab.recipe import extractive
-from tunelab.records import RunDirectory, find_runs
+from tunelab.records import Prediction, RunDirectory, find_runs
 
 PARAGRAPH = "The harbour was built in 1843 by Anna Berg. It has two gates."
 HOSTILE = "<img src=x onerror=alert(1)> {{7*7}} ${alert(1)} [/INST] <|assistant|> </s> \u202e"
@@ -48,6 +49,17 @@ def test_runs_answer_side_by_side_as_they_were_scored(lab: Lab, study: Path) -> 
         assert each.found is not None and each.found.prediction.answer == scored.answer
     page = answers_html(example, told, gold_known=True)
     assert page.count('<article class="card">') == 3 and page.count("no answer") >= 3
+
+
+@pytest.mark.parametrize("answer", ["", "1843"])
+def test_an_answer_that_a_threshold_withholds_is_told(answer: str) -> None:
+    said_first = Prediction(
+        id="a", group="g", article="", output="1843", answer=answer, gold=(),
+        span_score=2.0, null_score=-1.0,
+    )  # fmt: skip
+    told = Told("a run", weigh(said_first, PARAGRAPH), None, True, 0.1)
+    page = answers_html(own_example(PARAGRAPH, "When?"), [told], gold_known=False)
+    assert ("Withheld" in page) == (not answer)
 
 
 @pytest.mark.slow

@@ -32,6 +32,8 @@ class AnswerCard:
     paragraph: list[Piece]
     found_in_text: bool
     """Whether the answer stands in the paragraph, or there is none."""
+    withheld: bool
+    """Whether the run's no-answer threshold withheld what seemed the likeliest."""
     no_answer: float | None
     """Percent."""
     rivals: list[Rival]
@@ -65,6 +67,9 @@ def _card(example: Example, told: Told, *, gold_known: bool) -> AnswerCard | Non
         answer=prediction.answer,
         paragraph=marked(example, [place]),
         found_in_text=place is not None or not prediction.answer,
+        withheld=not prediction.answer
+        and bool(found.candidates)
+        and bool(found.candidates[0].text),
         no_answer=None if sure is None else 100 * sure,
         rivals=[Rival(e.text, 100 * e.probability) for e in found.candidates[:_CANDIDATES]],
         response=written.response if written else "",
