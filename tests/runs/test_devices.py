@@ -77,9 +77,9 @@ def manifest(recipe: Recipe, out: Path, sharding: Sharding | None = None) -> Man
 
 
 def checkpointed(out: Path) -> Callable[[], bool]:
-    """Whether one more checkpoint is there than now."""
-    before = len(list(out.rglob("complete.json")))
-    return lambda: len(list(out.rglob("complete.json"))) > before
+    """Whether a checkpoint is there that is not there now; older ones go meanwhile."""
+    before = set(out.rglob("complete.json"))
+    return lambda: not before.issuperset(out.rglob("complete.json"))
 
 
 @contextmanager
