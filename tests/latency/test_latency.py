@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
-from tests.command import tunelab
+from tests.command import ONE_THREAD, tunelab
 from transformers import AutoModelForCausalLM
 
 from tunelab.errors import UsageError
@@ -122,3 +126,15 @@ def test_wrong_usage_is_told() -> None:
     ):
         done = tunelab("latency", *arguments)
         assert done.returncode == 2 and told in done.stderr
+
+
+@pytest.mark.slow
+def test_what_nobody_waits_for_any_more_ends() -> None:
+    words = ("-m", "tunelab", "latency", "tiny", "--repeats", "100000")
+    command = [sys.executable, *words]
+    with subprocess.Popen(command, env=ONE_THREAD, stderr=subprocess.DEVNULL) as asked:
+        started = psutil.Process(asked.pid)
+        while not (found := started.children()) or found[-1].memory_info().rss < 2e8:
+            time.sleep(0.1)  # until it loads the model
+        asked.kill()
+        assert not psutil.wait_procs(found[-1:], timeout=60)[1]

@@ -31,6 +31,7 @@ from tunelab.latency.case import (
 )
 from tunelab.latency.measuring import measure
 from tunelab.latency.shapes import Shape
+from tunelab.runs.process import end_with_parent
 
 HEADROOM = 1.25
 """Memory that a model needs at work, over that of its weights."""
@@ -128,7 +129,7 @@ def _middle(seconds: Sequence[float]) -> tuple[float, ...]:
 def _alone(case: Case, load: Load) -> Found:
     """Measure in a fresh process."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as pool:
         try:
             return pool.submit(measure, case, load).result()
         except BrokenProcessPool:

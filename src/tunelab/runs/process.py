@@ -161,7 +161,7 @@ def _child(
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hands it on as SIGTERM
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     directory = RunDirectory(path)
     with suppress(StorageError), hold(path, patience=_SECONDS_FOR_A_PREDECESSOR):
         execute(recipe, label, directory, quiet=quiet, stop=stop.is_set, shared=shared, seat=seat)
@@ -178,11 +178,20 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT)
 
 
-def _die_with_parent() -> None:
+def end_with_parent() -> None:
+    """From now on this process ends at once when the one that began it is gone, whatever it does.
+
+    What nobody waits for any more would go on and hold its memory.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _settle(
