@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.report.studies import Writer, predictions
 
+from tunelab.report import write_report
+from tunelab.report.advice import axes
 from tunelab.report.breakeven import Axis, Place, break_even
 from tunelab.report.recommendation import (
     Advice,
@@ -17,6 +22,7 @@ from tunelab.report.recommendation import (
     pareto,
     recommend,
 )
+from tunelab.report.study import read_study
 from tunelab.statistics import Difference, judge
 
 
@@ -214,3 +220,18 @@ def test_long_lists_are_cut_with_their_number() -> None:
     assert listed(["a"]) == "a"
     assert listed(list("abc")) == "a, b and c"
     assert listed(list("abcdefgh")) == "a, b, c, d and 4 others"
+
+
+def test_an_untuned_model_stands_at_every_number_of_training_questions(tmp_path: Path) -> None:
+    tuned = {"tuning": {"kind": "full"}}
+    cases: list[dict[str, Any]] = [{"tuning": {"kind": "none"}}]
+    cases += [tuned | {"task": {"train_limit": limit}} for limit in (30, 1000)]
+    writer = Writer(tmp_path / "out", {"task": {"version": "1.1"}, "grid": {"cases": cases}})
+    right = {"none": 40, "full,train_limit=30": 20, "full,train_limit=1000": 70}
+    for label, many in right.items():
+        writer.write(label, 0, predictions([index < many for index in range(80)]))
+    [axis] = axes(read_study(writer.out))
+    assert axis.places["none"].level is None and axis.levels == [30, 1000]
+    answer = next(each for each in write_report(writer.out).advice if "questions" in each.topic)
+    assert "none is best" in answer.sentence and "full is best" in answer.sentence
+    assert "none and full break even between 30 and 1,000" in answer.sentence

@@ -71,7 +71,12 @@ def axes(study: Study) -> list[Axis]:
 
 
 def _train_limit(run: Run) -> int | None:
-    """How many questions it was trained on; their number is what the manifest says first."""
+    """How many questions it was trained on; their number is what the manifest says first.
+
+    An untuned model is the same at every level.
+    """
+    if isinstance(run.recipe.tuning, NoTuning):
+        return None
     counted = run.manifest.data.get("train", "").partition(" ")[0]
     return run.recipe.task.train_limit or (int(counted) if counted.isdecimal() else None)
 
