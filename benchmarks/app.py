@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.goals import Goal, at_most
 from benchmarks.visitor import Visitor
 from tunelab.data.reading import generate
 from tunelab.data.squad import parse_squad
@@ -116,6 +117,25 @@ def table(rows: Sequence[Seen]) -> str:
         *map(_line, rows),
     ]
     return "\n".join(lines)
+
+
+def goals(rows: Sequence[Seen]) -> list[Goal]:
+    """Those of each model."""
+    found: list[Goal] = []
+    for seen in rows:
+        if seen.pages:
+            found.append(at_most(f"app on {seen.model}: first page", seen.pages, PAGE_GOAL, "s"))
+        found += [
+            at_most(f"app on {seen.model}: a question", seen.alone, ANSWER_GOAL, "ms", digits=0),
+            Goal(
+                f"app on {seen.model}: {VISITORS} at once",
+                f"{seen.together:.2f} s",
+                "the answers of each alone",
+                seen.equal,
+                "yes" if seen.equal else "NO",
+            ),
+        ]
+    return found
 
 
 def _line(seen: Seen) -> str:

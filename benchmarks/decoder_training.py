@@ -28,6 +28,7 @@ from benchmarks.alternation import Block, alternate
 from benchmarks.checks import PerStep, Verdict, WithinNoise, judge
 from benchmarks.decoder_sides import TRL_SETTINGS, DecoderWork, trl_side, tunelab_side
 from benchmarks.generation import Size, random_llama, train_tokenizer
+from benchmarks.goals import Goal, at_least
 from benchmarks.spread import losses, rates, spread
 from tunelab.data import Example, read_squad, take_limit
 from tunelab.models.precision import has_bfloat16
@@ -176,6 +177,23 @@ def table(results: Sequence[Result]) -> str:
         for result in results
     ]
     return "\n".join(lines)
+
+
+def goals(results: Sequence[Result]) -> list[Goal]:
+    """Speed and memory of each row."""
+    found: list[Goal] = []
+    for result in results:
+        name = f"training a decoder, {result.name}, against {THEIRS}"
+        found += [
+            at_least(name, result.ratios, result.row.wanted, same=result.held),
+            Goal(
+                f"{name}: peak memory",
+                f"{_gib(result.ours)} GiB",
+                f"<= {_gib(result.theirs)} GiB",
+                result.ours.peak_bytes <= result.theirs.peak_bytes,
+            ),
+        ]
+    return found
 
 
 def run(

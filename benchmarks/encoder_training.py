@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.alternation import alternate
 from benchmarks.checks import Check, PerStep, Verdict, WithinNoise, judge
+from benchmarks.goals import Goal, at_least
 from benchmarks.sides import Work, tunelab_side, usual_side
 from benchmarks.spread import losses, rates, spread
 from tunelab.data import read_squad
@@ -40,6 +41,8 @@ class Row:
     ignore_padding: bool
     """Whether the usual recipe's loss leaves padding out of its softmax, as tunelab's does."""
     check: Check
+    wanted: float | None
+    """The ratio that was set as the goal."""
     blocks: int
     """Turns of each side, the first of which warms up."""
     steps: int
@@ -51,6 +54,7 @@ ROWS: dict[str, Row] = {
         Model(dtype="bf16"),
         ignore_padding=False,
         check=WithinNoise(resolution=0.1),
+        wanted=2.0,
         blocks=10,
         steps=8,
     ),
@@ -58,6 +62,7 @@ ROWS: dict[str, Row] = {
         Model(dtype="bf16"),
         ignore_padding=True,
         check=WithinNoise(resolution=0.1),
+        wanted=None,
         blocks=6,
         steps=8,
     ),
@@ -65,6 +70,7 @@ ROWS: dict[str, Row] = {
         Model(dtype="f32", dropout=0.0),
         ignore_padding=True,
         check=PerStep(tolerance=1e-3),
+        wanted=None,
         blocks=4,
         steps=4,
     ),
@@ -76,6 +82,7 @@ class Result:
     """What a comparison found."""
 
     name: str
+    wanted: float | None
     usual: list[float]
     """Examples per second of each timed block."""
     ours: list[float]
@@ -111,7 +118,8 @@ def compare(name: str, row: Row, data: Path, *, told: Callable[[str], None]) -> 
         told=lambda what: told(f"{name}: {what}"),
     )
     verdict = judge(row.check, losses(blocks[USUAL]), losses(blocks[OURS]))
-    return Result(name, rates(blocks[USUAL], BATCH), rates(blocks[OURS], BATCH), verdict)
+    usual, ours = (rates(blocks[side], BATCH) for side in (USUAL, OURS))
+    return Result(name, row.wanted, usual, ours, verdict)
 
 
 def table(results: Sequence[Result]) -> str:
@@ -128,6 +136,19 @@ def table(results: Sequence[Result]) -> str:
             f"| {ratio} | {answer}: {result.verdict.found} |"
         )
     return "\n".join(lines)
+
+
+def goals(results: Sequence[Result]) -> list[Goal]:
+    """A ratio a row."""
+    return [
+        at_least(
+            f"training MiniLM, {result.name}, against {USUAL}",
+            result.ratios,
+            result.wanted,
+            same=result.verdict.held,
+        )
+        for result in results
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

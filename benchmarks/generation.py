@@ -32,7 +32,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from benchmarks.encoder_training import spread
+from benchmarks.goals import Goal, at_least
+from benchmarks.spread import spread
 from tunelab.data import Example, read_squad
 from tunelab.prompts.prompter import Prompter
 from tunelab.recipe import Prompt
@@ -99,6 +100,8 @@ class Result:
 
 
 ONE, PADDED, OURS = "one at a time", "left-padded", "tunelab"
+WANTED = {ONE: 10.0, PADDED: 4.0}
+"""Times the speed of each way."""
 
 
 def compare(
@@ -323,6 +326,20 @@ def table(results: Sequence[Result]) -> str:
             f"differ by less than {CLOSE:.0e}, {result.wrong} elsewhere |"
         )
     return "\n".join(lines)
+
+
+def goals(results: Sequence[Result]) -> list[Goal]:
+    """Both ratios of each row."""
+    return [
+        at_least(
+            f"answering, {result.name}, against {way}",
+            result.ratios(way),
+            wanted,
+            same=not result.wrong,
+        )
+        for result in results
+        for way, wanted in WANTED.items()
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

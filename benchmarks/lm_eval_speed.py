@@ -31,6 +31,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.generation import Size, random_llama
+from benchmarks.goals import Goal
 from benchmarks.lm_eval_equality import Equality, compare_samples
 from benchmarks.lm_eval_tasks import texts, write_tasks
 from benchmarks.spread import spread
@@ -282,6 +283,20 @@ def table(results: Sequence[Result]) -> str:
             f"| {'yes' if result.equality.held else 'NO'}: {result.equality.told} |"
         )
     return "\n".join(lines)
+
+
+def goals(results: Sequence[Result]) -> list[Goal]:
+    """The ratio of each row over all of its seconds, with the range of its blocks."""
+    return [
+        Goal(
+            f"lm-eval, {result.name}, against {THEIRS}",
+            f"{result.ratio:.2f} ({min(result.ratios):.2f} to {max(result.ratios):.2f}) times",
+            f">= {result.row.asked:g}",
+            result.equality.held and result.ratio >= result.row.asked,
+            "yes" if result.equality.held else "NO",
+        )
+        for result in results
+    ]
 
 
 def _hf(checkpoint: Path, batch: int) -> Any:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.goals import Goal, Outcome
 from tunelab.plan.devices import find_device
 from tunelab.plan.estimate import Machine
 from tunelab.plan.planning import Planner
@@ -58,26 +59,22 @@ class Point:
     """Of the machine, at the end of the run."""
 
 
-def table(squad: Path, *, told: Callable[[str], None]) -> tuple[str, bool]:
-    """The grid and the published table, in markdown; and whether every figure is near enough."""
+def compare(squad: Path, *, told: Callable[[str], None]) -> Outcome:
+    """The grid, and the published table beside what is planned."""
     points = [_point(name, recipe, told) for name, recipe in grid(squad)]
     counted = [point for point in points if point.growth >= GROWTH]
-    held = all(
-        abs(point.planned / point.growth - 1) <= PLAIN
-        and abs(point.planned_measured / point.growth - 1) <= MEASURED
-        for point in counted
-    )
+    goals = _goals(counted)
     lines = [
         "| run | memory grew by | planned | off | planned, `--measure` | off "
         "| took | planned, `--measure` | off | load |",
         "| --- |" + " ---: |" * 9,
         *(_line(point) for point in points),
         "",
-        *_summary(counted),
+        *(f"- {goal.what}: {goal.found}." for goal in goals),
         "",
         published(),
     ]
-    return "\n".join(lines), held
+    return Outcome("\n".join(lines), True, goals)
 
 
 def grid(squad: Path) -> Iterator[tuple[str, Recipe]]:
@@ -272,11 +269,11 @@ def _line(point: Point) -> str:
     )
 
 
-def _summary(points: Sequence[Point]) -> list[str]:
+def _goals(points: Sequence[Point]) -> list[Goal]:
     """How many are near enough."""
-    told = []
+    goals: list[Goal] = []
     for what, limit, pairs in (
-        ("memory, plain", PLAIN, [(each.planned, each.growth) for each in points]),
+        ("memory", PLAIN, [(each.planned, each.growth) for each in points]),
         (
             "memory, `--measure`",
             MEASURED,
@@ -287,8 +284,15 @@ def _summary(points: Sequence[Point]) -> list[str]:
         off = [abs(predicted / found - 1) for predicted, found in pairs]
         near = sum(each <= limit for each in off)
         worst = f", the worst {max(off):.1%}" if off else ""
-        told.append(f"- {what}: {near} of {len(off)} within {limit:.0%}{worst}.")
-    return told
+        goals.append(
+            Goal(
+                f"plan, {what}",
+                f"{near} of {len(off)} within {limit:.0%}{worst}",
+                "all",
+                near == len(off) > 0,
+            )
+        )
+    return goals
 
 
 def _off(predicted: float, found: float) -> str:

@@ -26,6 +26,7 @@ import torch
 import uvicorn
 
 from benchmarks.generation import CHAT_TEMPLATE
+from benchmarks.goals import Goal, at_least
 from tunelab.answering import load_answerer
 from tunelab.data.reading import generate
 from tunelab.data.squad import parse_squad
@@ -79,6 +80,12 @@ def table(load: Load) -> str:
         f"{'yes' if load.equal else 'no'} |",
     ]
     return "\n".join(lines)
+
+
+def goal(load: Load) -> Goal:
+    """The throughput of many at once."""
+    what = f"tunelab serve, {load.clients} clients at once against one after the other"
+    return at_least(what, load.ratios, GOAL, same=load.equal)
 
 
 def _measure(name: str, *, clients: int, rounds: int) -> Load:
