@@ -23,7 +23,7 @@ _BACKWARD = 2
 """Products of a backward pass for each of the forward pass."""
 
 
-def counted(sim: Simulated, recipe: Recipe, drawn: Drawn, *, on_cpu: bool) -> Rehearsal:
+def counted(sim: Simulated, recipe: Recipe, drawn: Drawn) -> Rehearsal:
     """The same figures as `rehearse`, without going through anything."""
     sizes = sim.sizes
     width, weights = _width(sim.tuned.model), sizes.total_parameters
@@ -49,8 +49,7 @@ def counted(sim: Simulated, recipe: Recipe, drawn: Drawn, *, on_cpu: bool) -> Re
         activations=kept,
     )
     training = parts.weights + parts.gradients + parts.optimizer + parts.logits + kept
-    state = (1 + _MOMENTS) * sizes.trained if on_cpu else 0
-    needed = (sizes.held, training, training, training + state, 2 * sizes.held, answering)
+    needed = (sizes.held, training, training, 2 * sizes.held, answering)
     return Rehearsal(
         phases=dict(zip(PHASES, needed, strict=True)),
         parts=parts,

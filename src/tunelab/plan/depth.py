@@ -56,7 +56,7 @@ def rehearsed(
         except TunelabError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever an unknown architecture does
-            return Found(counted(sim, recipe, drawn, on_cpu=on_cpu), sim.sizes, _told(error))
+            return Found(counted(sim, recipe, drawn), sim.sizes, _told(error))
 
     layers = config.to_dict().get(config.attribute_map.get(_LAYERS, _LAYERS))
     if not isinstance(layers, int) or layers <= DEPTHS[1] or not _alike(config):

@@ -1,6 +1,6 @@
 """A run gone through without data, phase by phase, and the memory that it needs in each.
 
-    loading -> proof of sharing -> a step -> checkpoint -> proof of reloading -> answering
+    loading -> proof of sharing -> a step -> proof of reloading -> answering
 
 What counts calls what a run calls (`target_log_probs`, torch's AdamW, the growing tree), on fake
 tensors, under a `Ledger`: a step that finds the moments of the step before, and the first tokens of
@@ -35,8 +35,7 @@ from tunelab.tokentree.reading import target_log_probs
 from tunelab.tokentree.tree import TokenTree
 from tunelab.training.cpu_kernels import cpu_kernels
 
-_WHILE_MOVING = 2
-PHASES = ("loading", "sharing", "training", "checkpoint", "reloading", "answering")
+PHASES = ("loading", "sharing", "training", "reloading", "answering")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +132,10 @@ class _Stage:
             self._end("loading", 0, while_there=sizes.file)
 
     def train(self, drawn: Drawn) -> None:
-        """A step with the moments of the step before, and a checkpoint.
+        """A step with the moments of the step before.
 
         Where a step has several passes, the largest one finds the gradients of another.
+        A checkpoint is written tensor by tensor and takes nothing more.
         """
         tuned = self.sim.tuned
         trained = list(tuned.trained_parameters().values())
@@ -162,7 +162,6 @@ class _Stage:
         logits = self._ledger.bytes_of(self._ledger.at_peak_since(begin) & self._ledger.logits)
         moving = sum(each.nbytes for each in moments)
         self.parts = Parts(self._resident, gradients, moving, logits, max(0, kept - logits))
-        self._checkpoint(sum(each.nbytes for each in (*trained, *moments)))
         del optimizer, moments
         self._settle()
 
@@ -290,8 +289,3 @@ class _Stage:
         else:
             found = self._resident + working
         self.phases[phase] = max(self.phases.get(phase, 0), found)
-
-    def _checkpoint(self, state: int) -> None:
-        """The state is put together in a buffer, which is there twice while it moves to grow."""
-        self._heap.reach(self._heap.held + _WHILE_MOVING * state)
-        self._end("checkpoint", self._ledger.now)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -43,23 +43,35 @@ def storage_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _system_error(error: Exception) -> int | None:
-    """The number of a system's error; libraries in Rust have it in their text alone."""
+def _system_error(error: BaseException) -> int | None:
+    """The number of a system's error.
+
+    Libraries in Rust have it in their text alone; torch, which writes through C++, raises an error
+    of its own while it handles the system's.
+    """
     if isinstance(error, OSError):
         return error.errno
     found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found.group(1)) if found else None
+    if found:
+        return int(found.group(1))
+    return _system_error(error.__context__) if error.__context__ else None
 
 
-def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace `path` with `content`, durably and in one step."""
-    data = content.encode() if isinstance(content, str) else content
+    with writing_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file that replaces `path`, durably and in one step, when the block ends well."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     with storage_errors(path):
         make_directory(path.parent)
         try:
             with temporary.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

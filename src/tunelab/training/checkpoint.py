@@ -18,7 +18,6 @@ another number the random state, which dropout draws from, is not that of an uni
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Callable
@@ -26,12 +25,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from tunelab.records import RunDirectory, Step, file_digest, write_atomically
-from tunelab.records.files import storage_errors, sync_directory
+from tunelab.records.files import storage_errors, sync_directory, writing_atomically
 from tunelab.training.devices import Devices
 from tunelab.tuning import TrainingWatch, TunedModel
 from tunelab.tuning.sharded import cut_like, fill, whole
@@ -56,6 +55,39 @@ class Progress:
 
 class _UnusableError(Exception):
     """Why a checkpoint does not count, in a few words."""
+
+
+class _Digested:
+    """A file and the SHA-256 of all that is written into it, tensor by tensor: a state is as large
+    as what trains, and a copy of it in memory would be the peak of many a run.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, content: bytes | memoryview) -> int:
+        self._digest.update(content)
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _write(state: dict[str, Any], path: Path) -> str:
+    """Replace a file, durably and in one step; returns its SHA-256.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    with writing_atomically(path) as file:
+        digested = _Digested(file)
+        torch.save(state, digested)  # pyright: ignore[reportArgumentType] - it writes and flushes
+    return digested.digest
 
 
 class Checkpoints:
@@ -110,17 +142,13 @@ class Checkpoints:
         }
         if not self._devices.is_first:
             return
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getbuffer()
         folder = self._place / f"step-{progress.step:06d}"
         best = self._best(progress)
         mark = {
-            "state": hashlib.sha256(content).hexdigest(),
+            "state": _write(state, folder / "state.pt"),
             "best": {best.name: file_digest(best)} if best else {},
         }
         with storage_errors(folder):
-            write_atomically(folder / "state.pt", content)
             sync_directory(self._place)
             write_atomically(folder / "complete.json", json.dumps(mark) + "\n")
         self._remove_all_but_the_last(folder)
@@ -152,9 +180,7 @@ class Checkpoints:
         """Keep the trained weights of the best epoch so far, beside those of the best before."""
         state = {"parameters": self._weights(), "method": self._tuned.method_state()}
         if self._devices.is_first:
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
-            write_atomically(self._best_of(epoch), buffer.getbuffer())
+            _write(state, self._best_of(epoch))
 
     def load_best(self, progress: Progress) -> None:
         """Put the best epoch's weights back, where one was chosen."""
@@ -181,8 +207,7 @@ class Checkpoints:
         """A state that fits this run to the last tensor."""
         try:
             mark = json.loads((folder / "complete.json").read_text())
-            content = (folder / "state.pt").read_bytes()
-            right = hashlib.sha256(content).hexdigest() == mark["state"] and all(
+            right = file_digest(folder / "state.pt") == mark["state"] and all(
                 file_digest(self._place / name) == digest for name, digest in mark["best"].items()
             )
         except FileNotFoundError as error:
@@ -193,7 +218,7 @@ class Checkpoints:
         if not right:
             raise _UnusableError("its checksum differs, the file was damaged")
         try:
-            state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+            state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
         except (RuntimeError, ValueError, UnpicklingError) as error:
             raise _UnusableError("this version of torch cannot read it") from error
         if state.get("version") != VERSION:
