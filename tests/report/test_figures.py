@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunelab.report.figures import count, duration, share, size
+from tunelab.report.svg import in_short
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,10 @@ def test_counts_and_shares() -> None:
     assert count(66_364_418) == "66,364,418"
     assert share(148_994, 66_511_874) == "0.224 %"
     assert share(1, 0) == "-"
+
+
+def test_long_labels_keep_what_tells_them_apart() -> None:
+    drawn = [in_short(f"lora-r8,train_limit={count}") for count in (30, 100, 300, 1000)]
+    assert drawn == ["lora-r8,t…n_limit=30", "lora-r8,t…_limit=100", "lora-r8,t…_limit=300",
+                     "lora-r8,t…limit=1000"]  # fmt: skip
+    assert in_short("full") == "full"

@@ -21,7 +21,7 @@ COLOURS = 8
 LINE = 14.0
 """Pixels from one line of text to the next."""
 
-_CHARACTER = 6.1
+_CHARACTER = 6.9
 """Pixels of a character of a label, on average."""
 _LONGEST_LABEL = 20
 
@@ -43,7 +43,17 @@ def label(text: str, x: float, y: float, style: str = "", anchor: str = "start")
     attributes = {"x": x, "y": y, "class": style, "text-anchor": anchor}
     if len(shown) <= _LONGEST_LABEL:
         return tag("text", attributes, shown)
-    return tag("text", attributes, shown[: _LONGEST_LABEL - 1] + "…", tag("title", {}, shown))
+    return tag("text", attributes, in_short(shown), tag("title", {}, shown))
+
+
+def in_short(text: str) -> str:
+    """At most `_LONGEST_LABEL` characters, both ends kept: labels of one study differ at the end
+    as often as at the beginning.
+    """
+    if len(text) <= _LONGEST_LABEL:
+        return text
+    end = _LONGEST_LABEL // 2
+    return f"{text[: _LONGEST_LABEL - end - 1]}…{text[-end:]}"
 
 
 def text_width(text: str) -> float:
