@@ -40,6 +40,7 @@ from tunelab.errors import DataError
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
 from tunelab.recipe import Evaluation, Model, Prompt, Recipe, SquadTask
+from tunelab.recipe.schema import LoraTuning, PrefixTuning, Tuning
 
 CHAT = Prompt(style="chat-json")
 Document = dict[str, Any]
@@ -64,6 +65,7 @@ class Clinic:
         max_new_tokens: int = 200,
         prompt: Prompt = CHAT,
         tokenizer: Any = None,
+        tuning: Tuning | None = None,
     ) -> Examination:
         paths: list[str] = []
         for name, document in (("train", self.train), ("test", self.test)):
@@ -75,6 +77,7 @@ class Clinic:
             model=Model(max_length=max_length),
             prompt=prompt,
             evaluation=Evaluation(max_new_tokens=max_new_tokens),
+            tuning=tuning or LoraTuning(kind="lora"),
         )
         train, test, _ = load_parts(task)
         return examine_decoder(
@@ -149,6 +152,15 @@ def test_long_rows_are_counted_in_train_and_test(clinic: Clinic) -> None:
     told = [f.found for f in examination.findings if f.name == "lengths"]
     for document, line in zip((clinic.train, clinic.test), told, strict=True):
         assert f"{len(paragraphs(document)[0]['qas'])} are longer and left out" in line
+
+
+def test_virtual_tokens_take_room_from_the_text(clinic: Clinic) -> None:
+    plain = clinic.examine(validation=0.0)
+    longest = max(each.up_to[-1] for each in plain.lengths)  # of its last bin
+    tuning = PrefixTuning(kind="prefix", virtual_tokens=60)
+    assert "lengths" not in alarms(clinic.examine(validation=0.0, max_length=longest))
+    found = alarms(clinic.examine(validation=0.0, max_length=longest, tuning=tuning))
+    assert f"of {longest - 60} that the model reads" in found["lengths"].found
 
 
 def test_prompts_whose_question_a_cut_would_lose(clinic: Clinic) -> None:

@@ -16,8 +16,16 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import TuningError
 from tunelab.models.virtual import VirtualInputs, VirtualKeys
+from tunelab.recipe import Model, Recipe, SquadTask
 from tunelab.recipe.schema import Tuning
-from tunelab.tuning import TrainingWatch, TunedModel, apply_tuning, load_tuned, reload_proofs
+from tunelab.tuning import (
+    TrainingWatch,
+    TunedModel,
+    apply_tuning,
+    load_tuned,
+    reload_proofs,
+    text_room,
+)
 from tunelab.tuning.layers import linear_layers, new_head, normalisations
 from tunelab.tuning.proofs import raise_unless_held
 
@@ -96,6 +104,13 @@ def logits(model: TunedModel) -> Tensor:
         case None:
             pass
     return model.checkpoint(**rows).logits[:, -IDS.shape[1] :]
+
+
+@pytest.mark.parametrize("fields", ALL, ids=str)
+def test_the_room_that_a_recipe_promises_is_that_of_its_model(fields: dict[str, Any]) -> None:
+    model = Model(max_length=50)
+    room = text_room(Recipe(task=SquadTask(), model=model, tuning=tuning(fields)))
+    assert room == 50 - tuned(fields).virtual_tokens
 
 
 @torch.no_grad()

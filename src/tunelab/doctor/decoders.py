@@ -34,6 +34,7 @@ from tunelab.errors import TunelabError
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.prompts.prompter import Prompter
 from tunelab.recipe import Recipe, extractive
+from tunelab.tuning import text_room
 
 
 def examine_decoder(
@@ -82,7 +83,7 @@ def examine_decoder(
             *unreadable,
             *examine_no_answer(part, sound, prompter),
             *examine_control(part, sound, prompter),
-            *examine_lengths(part, readings, recipe.model.max_length),
+            *examine_lengths(part, readings, text_room(recipe)),
             *examine_targets(part, readings, stops=prompter.stop_ids),
             *examine_seams(part, readings, begin=prompter.begin_id),
             *examine_answer_room(part, readings, max_new_tokens=recipe.evaluation.max_new_tokens),

@@ -49,7 +49,8 @@ def examine_lengths(part: str, readings: Sequence[Reading], max_length: int) -> 
             severity="error" if len(long) == len(readings) else "warning",
             found=f"{found} {len(long)} are longer and left out; cut to that length {asked} would "
             f"lose the end of their question, and all {len(long)} the end of their answer.",
-            remedy=f"Raise model.max_length to {lengths[-1]}, if the model reads so many.",
+            remedy=f"Raise model.max_length by {lengths[-1] - max_length}, if the model reads that "
+            "many.",
             ids=_ids(long),
         )
     ]

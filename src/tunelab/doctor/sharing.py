@@ -14,7 +14,7 @@ from tunelab.prompts.shots import choose_shots
 from tunelab.prompts.vocabulary import fit_vocabulary
 from tunelab.recipe import Recipe
 from tunelab.tokentree.exactness import check_exactness
-from tunelab.tuning import apply_tuning
+from tunelab.tuning import apply_tuning, text_room
 from tunelab.tuning.calibration import task_calibration
 
 _TRIED = 256
@@ -39,7 +39,7 @@ def examine_sharing(recipe: Recipe, train: Sequence[Example]) -> list[Finding]:
     )
     shots = choose_shots(train, recipe.tuning, seed=recipe.seed)
     prompter = Prompter(decoder.tokenizer, recipe.prompt, shots)
-    found = prompter.encode_all(train[:_TRIED], max_length=recipe.model.max_length)
+    found = prompter.encode_all(train[:_TRIED], max_length=text_room(recipe))
     if not found.encoded:
         return []
     tuned = apply_tuning(

@@ -42,6 +42,7 @@ from tunelab.recipe import (
     TextTask,
     TruthfulqaTask,
 )
+from tunelab.tuning import text_room
 
 
 def examine_task(
@@ -84,7 +85,7 @@ def _conversations(
             for each, turns in zip(examples, encoded, strict=True)
         ]
         findings += [
-            *examine_lengths(part, readings[part], recipe.model.max_length),
+            *examine_lengths(part, readings[part], text_room(recipe)),
             *examine_targets(part, readings[part], stops=prompter.stop_ids),
             *examine_seams(part, readings[part], begin=prompter.begin_id),
             *_reply_room(part, examples, encoded, recipe.evaluation.max_new_tokens),
@@ -98,7 +99,7 @@ def _choices(
     recipe: Recipe, task: AnyChoiceTask, tokenizer: PreTrainedTokenizerBase, shown: int
 ) -> Examination:
     data = load_choices(task)
-    longest = recipe.model.max_length
+    longest = text_room(recipe)
     prompter = ChoicePrompter(tokenizer, task, data.shots, max_length=longest)
     end = prompter.lexer.end_id
     findings = [fact("split", note) for note in data.notes]
@@ -123,7 +124,7 @@ def _text(
     recipe: Recipe, task: TextTask, tokenizer: PreTrainedTokenizerBase, shown: int
 ) -> Examination:
     data = load_text(task, training=bool(task.train))
-    window = min(task.window, recipe.model.max_length)
+    window = min(task.window, text_room(recipe))
     rolling = RollingReader(tokenizer, window=window, overlap=task.overlap)
     findings = [fact("split", note) for note in data.notes]
     sights: list[Sight] = []

@@ -31,6 +31,7 @@ from tunelab.prompts.shots import choose_shots
 from tunelab.recipe import NoTuning, PubmedqaTask, Recipe, SquadTask, Task, trials
 from tunelab.records import Forecast
 from tunelab.training.sharding import check_sharding
+from tunelab.tuning import text_room
 
 STEPS = 32
 """Optimiser steps whose questions are tokenised."""
@@ -164,7 +165,7 @@ def _coder(recipe: Recipe, parts: Parts, *, both_ways: bool) -> Coder:
         shots = shots or len(next(iter(parts.shots.values()), ()))
         writes = isinstance(recipe.task, SquadTask)
         return TreeCoder(Estimated(recipe, shots, writes), share, note)
-    longest = recipe.model.max_length
+    longest = text_room(recipe)
     match plannable(recipe.task):
         case SquadTask():
             add_reasoning_tokens(tokenizer, recipe.prompt.reasoning_tokens)

@@ -1,6 +1,7 @@
 """Tuning methods: a checkpoint and a `Tuning` -> a model to train, and proof that it trained."""
 
 from tunelab.tuning.apply import apply_tuning, check_tuning, load_tuned
+from tunelab.tuning.methods import text_room
 from tunelab.tuning.model import TunedModel
 from tunelab.tuning.parity import reload_proofs
 from tunelab.tuning.proofs import TrainingWatch
@@ -12,4 +13,5 @@ __all__ = [
     "check_tuning",
     "load_tuned",
     "reload_proofs",
+    "text_room",
 ]

@@ -20,7 +20,15 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tunelab.errors import TuningError, did_you_mean
-from tunelab.recipe.schema import LoraTuning, PeftTuning, PrefixTuning, PromptTuning
+from tunelab.recipe.schema import (
+    LoraTuning,
+    PeftTuning,
+    PrefixTuning,
+    PromptTuning,
+    Recipe,
+    StackTuning,
+    Tuning,
+)
 from tunelab.tuning.layers import (
     ALL_LINEAR,
     is_decoder,
@@ -75,6 +83,24 @@ def check_options(tuning: PeftTuning) -> None:
                 f"The PEFT method '{tuning.kind}' has no option '{option}'.",
                 hint=did_you_mean(option, allowed),
             )
+
+
+def virtual_tokens(tuning: Tuning) -> int:
+    """Tokens that a method puts in front of every text of a decoder."""
+    match tuning:
+        case PrefixTuning(virtual_tokens=count) | PromptTuning(virtual_tokens=count):
+            return count
+        case StackTuning(parts=(_, PrefixTuning() | PromptTuning() as virtual)):
+            return virtual.virtual_tokens
+        case PeftTuning() if issubclass(_config_class(tuning.kind), PromptLearningConfig):
+            return tuning.options.get("num_virtual_tokens", _VIRTUAL_TOKENS)
+        case _:
+            return 0
+
+
+def text_room(recipe: Recipe) -> int:
+    """Tokens of a text that a tuned decoder reads at most, beside the virtual ones."""
+    return recipe.model.max_length - virtual_tokens(recipe.tuning)
 
 
 def peft_config(
