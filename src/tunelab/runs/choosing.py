@@ -66,10 +66,7 @@ class Chooser:
         order = sorted(range(len(examples)), key=lambda i: (examples[i].subject, i))
         predictions: dict[int, Prediction] = {}
         losses: Counter[Loss] = Counter()
-        with (
-            loaded.display.phase(name, len(examples)) as advance,
-            loaded.accelerator.autocast(),
-        ):
+        with loaded.working(name, len(examples)) as advance:
             for first in range(0, len(order), AT_ONCE):
                 members = order[first : first + AT_ONCE]
                 fitted = prompter.choices([examples[index] for index in members])
@@ -96,10 +93,7 @@ class Chooser:
         self._note(fitted.losses, len(examples), name)
         prompts = [fitted.encoded[index][0].ids for index in fitted.kept]
         end = prompter.lexer.end_id
-        with (
-            loaded.display.phase(name, len(prompts)) as advance,
-            loaded.accelerator.autocast(),
-        ):
+        with loaded.working(name, len(prompts)) as advance:
             responses = generate(
                 loaded.tuned.checkpoint,
                 loaded.tokenizer,

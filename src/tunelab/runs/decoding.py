@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self, assert_never
@@ -37,7 +38,6 @@ from tunelab.tokentree.decoding import (
     Greedy,
     Sample,
 )
-from tunelab.tokentree.exactness import check_exactness
 from tunelab.tokentree.generation import generate
 from tunelab.tokentree.reading import readable_rows, sequence_log_probs, target_log_probs
 from tunelab.training.answers import AnswerObjective
@@ -85,8 +85,6 @@ class DecoderFamily:
         stored: Path | None = None,
     ) -> None:
         self._recipe = recipe
-        self._accelerator = accelerator
-        self._display = display
         self.answered_tokens = 0
         self._calibrating = partial(task_calibration, recipe, train)
         settings = model_to_load(recipe, stored)
@@ -95,9 +93,7 @@ class DecoderFamily:
         self.prompter = Prompter(
             decoder.tokenizer, recipe.prompt, choose_shots(train, recipe.tuning, seed=recipe.seed)
         )
-        self.notes: list[str] = [f"prompt {self.prompter.version}"]
         self.proofs: list[Proof] = []
-        self.share = recipe.training.share_prefix
         self._identity = {
             "class": type(decoder.model).__name__,
             "sha256": weights_digest(decoder.model),
@@ -115,6 +111,18 @@ class DecoderFamily:
             )
         else:
             self.tuned = load_stored(decoder.model, stored, recipe.tuning)
+        self._loaded = Loaded(
+            self.tuned,
+            self.tokenizer,
+            recipe.evaluation,
+            max_length=recipe.model.max_length,
+            accelerator=accelerator,
+            display=display,
+            seed=recipe.seed,
+            share=recipe.training.share_prefix,
+        )
+        self.notes = self._loaded.notes
+        self.notes.append(f"prompt {self.prompter.version}")
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
 
@@ -123,15 +131,13 @@ class DecoderFamily:
         """A family that asks and answers with a model that somebody else tunes and saves."""
         family = cls.__new__(cls)
         family._recipe = recipe
-        family._accelerator = loaded.accelerator
-        family._display = loaded.display
-        family.share = loaded.share
+        family._loaded = replace(loaded, notes=[])
         family.answered_tokens = 0
         family.tokenizer = loaded.tokenizer
         family.prompter = Prompter(
             loaded.tokenizer, recipe.prompt, choose_shots(train, recipe.tuning, seed=recipe.seed)
         )
-        family.notes = []
+        family.notes = family._loaded.notes
         family.proofs = []
         family.tuned = loaded.tuned
         return family
@@ -146,32 +152,45 @@ class DecoderFamily:
         """Class and digest of the weights before tuning."""
         return self._identity
 
+    @property
+    def share(self) -> bool:
+        """Whether what sequences have in common is read once."""
+        return self._loaded.share
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text, beside the virtual ones of prompt and prefix tuning."""
+        return self._loaded.room
+
     def prove_sharing(self, examples: Sequence[Example]) -> None:
         """Share prefixes only if what the model says stays the same; any answer shows it."""
         asked = examples[:LOOKED_AT]
         encoded = [self.prompter.answer_ids(each, self.prompter.no_answer) for each in asked]
-        self._prove_sharing([each for each in encoded if len(each.ids) <= self.room])
+        room = self._loaded.room
+        self.proofs = self._loaded.prove_sharing(
+            [each for each in encoded if len(each.ids) <= room]
+        )
 
     def objective(self, examples: Sequence[Example]) -> AnswerObjective:
         """The likelihood of the answers; examples longer than `model.max_length` are left out."""
         found = self.prompter.encode_all(examples, max_length=self.room)
         if not found.examples:
             raise DataError(
-                f"None of the {len(examples)} training questions fits {self._longest}.",
+                f"None of the {len(examples)} training questions fits {self._loaded.longest}.",
                 hint="Raise model.max_length, or lower tuning.shots.",
             )
         if found.too_long:
-            self._note(
+            self._loaded.tell(
                 f"{len(found.too_long)} of {len(examples)} training questions are longer than "
-                f"{self._longest} and were left out"
+                f"{self._loaded.longest} and were left out"
             )
-        self._prove_sharing(found.encoded)
+        self.proofs = self._loaded.prove_sharing(found.encoded)
         return AnswerObjective(
             self.tuned,
             [example.group for example in found.examples],
             found.encoded,
             self._recipe.training,
-            accelerator=self._accelerator,
+            accelerator=self._loaded.accelerator,
             share=self.share,
         )
 
@@ -187,12 +206,13 @@ class DecoderFamily:
         longest = self.room - settings.max_new_tokens - len(forced)
         read = [index for index, prompt in enumerate(prompts) if len(prompt) <= longest]
         if len(read) < len(prompts):
-            self._note(
+            self._loaded.tell(
                 f"{name}: {len(prompts) - len(read)} of {len(prompts)} questions leave no room for "
-                f"{settings.max_new_tokens} tokens in {self._longest} and count as unreadable"
+                f"{settings.max_new_tokens} tokens in {self._loaded.longest} and count as "
+                "unreadable"
             )
         self.tuned.model.eval()
-        with self._display.phase(name, len(read)) as advance, self._accelerator.autocast():
+        with self._loaded.working(name, len(read)) as advance:
             written = self.write(
                 [prompts[index] for index in read],
                 decoding_of(
@@ -207,7 +227,7 @@ class DecoderFamily:
             )
             answered = decode_answers(
                 [examples[index] for index in read],
-                [self._text(prompts[index]) for index in read],
+                [self._loaded.text(prompts[index]) for index in read],
                 written,
                 asking=self.prompter,
                 style=self._recipe.prompt.style,
@@ -257,7 +277,7 @@ class DecoderFamily:
         """The log-probability of each text; what texts have in common is read once."""
         self.tuned.model.eval()
         found: list[float] = []
-        with self._display.phase(name, len(texts)) as advance, self._accelerator.autocast():
+        with self._loaded.working(name, len(texts)) as advance:
             for first in range(0, len(texts), TEXTS_AT_ONCE):
                 scores, _ = self._score(texts[first : first + TEXTS_AT_ONCE])
                 found += scores
@@ -272,7 +292,7 @@ class DecoderFamily:
     def fresh_base(self) -> PreTrainedModel:
         """The checkpoint as it was before tuning."""
         loaded = _load(self._recipe, self._recipe.model, self._calibrating).model
-        torch.nn.Module.to(loaded, self._accelerator.device)
+        torch.nn.Module.to(loaded, self._loaded.accelerator.device)
         return loaded
 
     @torch.inference_mode()
@@ -312,42 +332,6 @@ class DecoderFamily:
             forced_start=asking.forced_ids if settings.force_start else (),
             reasoning_tokens=settings.reasoning_limit or None,
         )
-
-    @property
-    def room(self) -> int:
-        """Tokens of a text, beside the virtual ones of prompt and prefix tuning."""
-        return self._recipe.model.max_length - self.tuned.virtual_tokens
-
-    @property
-    def _longest(self) -> str:
-        """The room, in the words of the recipe."""
-        virtual = self.tuned.virtual_tokens
-        beside = f" beside {virtual} virtual tokens" if virtual else ""
-        return f"model.max_length={self._recipe.model.max_length}{beside}"
-
-    def _prove_sharing(self, encoded: Sequence[EncodedExample]) -> None:
-        """Share prefixes only if this model's gradients stay the same."""
-        if not self.share or not encoded:
-            return
-        found = check_exactness(
-            self.tuned.checkpoint,
-            encoded,
-            parameters=list(self.tuned.trained_parameters().values()),
-            virtual=self.tuned.virtual,
-        )
-        self.share = found.shares
-        self.proofs = [found.proof] if found.shares else []
-        if not found.shares:
-            self._note(found.line)
-
-    def _text(self, ids: Sequence[int]) -> str:
-        text = self.tokenizer.decode(list(ids))
-        assert isinstance(text, str)
-        return text
-
-    def _note(self, sentence: str) -> None:
-        if sentence not in self.notes:
-            self.notes.append(sentence)
 
 
 def _load(recipe: Recipe, settings: Model, calibrating: Calibrating) -> Decoder:

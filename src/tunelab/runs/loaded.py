@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from accelerate import Accelerator
@@ -40,6 +41,19 @@ class Loaded:
         """Tokens of a text, beside the virtual ones of prompt and prefix tuning."""
         return self.max_length - self.tuned.virtual_tokens
 
+    @property
+    def longest(self) -> str:
+        """The room, in the words of the recipe."""
+        virtual = self.tuned.virtual_tokens
+        beside = f" beside {virtual} virtual tokens" if virtual else ""
+        return f"model.max_length={self.max_length}{beside}"
+
+    @contextmanager
+    def working(self, name: str, count: int) -> Iterator[Callable[[int, str], None]]:
+        """The model reads or writes, in the precision of the run; yields what moves the bar."""
+        with self.display.phase(name, count) as advance, self.accelerator.autocast():
+            yield advance
+
     def tell(self, sentence: str) -> None:
         """Note a sentence once; nothing where it is empty."""
         if sentence and sentence not in self.notes:
@@ -65,7 +79,7 @@ class Loaded:
         self.tell(found.line)
         return []
 
-    def text(self, ids: tuple[int, ...]) -> str:
+    def text(self, ids: Sequence[int]) -> str:
         """Tokens as text, control tokens included."""
         text = self.tokenizer.decode(list(ids))
         assert isinstance(text, str)

@@ -64,7 +64,7 @@ class TextReader:
         loaded, rolling = self.loaded, self._rolling
         windows = [rolling.windows(example.text) for example in examples]
         flat = [window for each in windows for window in each]
-        with loaded.display.phase(name, len(flat)) as advance, loaded.accelerator.autocast():
+        with loaded.working(name, len(flat)) as advance:
             sums = target_sums(
                 loaded.tuned,
                 flat,

@@ -68,10 +68,7 @@ class Writer:
         kept = [i for i, each in enumerate(encoded) if len(each.whole.ids) <= loaded.room]
         lost = len(encoded) - len(kept)
         loaded.tell(self._too_long(name, lost, len(encoded), "have no perplexity"))
-        with (
-            loaded.display.phase(name, len(kept)) as advance,
-            loaded.accelerator.autocast(),
-        ):
+        with loaded.working(name, len(kept)) as advance:
             sums = target_sums(
                 loaded.tuned,
                 [encoded[index].whole for index in kept],
@@ -100,10 +97,7 @@ class Writer:
             self._too_long(name, lost, len(encoded), f"have no room for {wanted} tokens of a reply")
         )
         prompts = [self.prompter.prompt_ids(examples[index]) for index in kept]
-        with (
-            loaded.display.phase(name, len(kept)) as advance,
-            loaded.accelerator.autocast(),
-        ):
+        with loaded.working(name, len(kept)) as advance:
             written = generate(
                 loaded.tuned.checkpoint,
                 loaded.tokenizer,
