@@ -63,7 +63,7 @@ def while_saving(session: Session, patch: pytest.MonkeyPatch) -> None:
     """The state of step 6 is written, its mark is not."""
     write = checkpoint.write_atomically
 
-    def killed_before_mark(path: Path, content: str | bytes | memoryview) -> None:
+    def killed_before_mark(path: Path, content: str | bytes) -> None:
         if path.name == "complete.json" and "step-000006" in str(path):
             raise Killed
         write(path, content)

@@ -12,10 +12,12 @@ from tunelab.plan.sharding import Sharding, phases_of_one
 from tunelab.plan.simulated import Sizes
 from tunelab.recipe import FullTuning, HeadTuning, Recipe
 from tunelab.records import Forecast
+from tunelab.training.allocator import runs_use_tcmalloc
 
-PROCESS_BYTES = 270_000_000
+_PROCESS_BYTES = {"tcmalloc": 110_000_000, "glibc": 270_000_000}
 """What a run's process takes on a CPU besides tensors: pages of the libraries that it comes to use,
-a tokenizer, examples; told from a few runs on Linux with torch 2.13, to within some tens of MB."""
+a tokenizer, examples, and what its allocator loses between small blocks; told from a few runs on
+Linux with torch 2.13, to within some tens of MB."""
 _WRITTEN = 12
 """Tokens of a written answer, where the model stops by itself."""
 _CHECKPOINTS = 3
@@ -58,7 +60,8 @@ def estimate(
     found, sizes = gone_through.rehearsal, gone_through.sizes
     phases = phases_of_one(found, sizes, devices=machine.devices, sharding=machine.sharding)
     if device.on_cpu:
-        phases = {name: size + PROCESS_BYTES for name, size in phases.items()}
+        beside = _PROCESS_BYTES["tcmalloc" if runs_use_tcmalloc() else "glibc"]
+        phases = {name: size + beside for name, size in phases.items()}
     peak = max(phases.values())
     training = _training_flops(drawn, found) / device.flops(recipe.model.dtype) / machine.devices
     answering = _answering_seconds(recipe, drawn, found, sizes, device) / machine.devices

@@ -1,14 +1,15 @@
-"""What a process on Linux holds for tensors that come and go: the heap of glibc.
+"""What a process on Linux holds for tensors that come and go: its heap.
 
-A run tells glibc to give nothing back (`runs.process`), so its memory is the highest place that the
+Nothing is given back in a run (`training.allocator`), so its memory is the highest place that the
 heap ever reached, holes included. Which holes there are follows from the order of requests:
 
     a request    takes the smallest hole that is large enough, else new room at the top
     a release    joins the holes on both sides, or lowers the top
 
-This is glibc's best fit for large blocks; its caches for small ones are left out, and so is all
-that is not a tensor. Before 2.38 glibc looks for room to align a block in any way, so that a hole
-is too small for a block of the very size that left it: up to half of a heap is such holes.
+This is the best fit of tcmalloc and, for large blocks, of glibc; caches for small ones are left
+out, and so is all that is not a tensor. Before 2.38 glibc looks for room to align a block in any
+way, so that a hole is too small for a block of the very size that left it: up to half of a heap is
+such holes. And where small blocks lie between large ones, as glibc has them, there are more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import platform
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from functools import cache
+
+from tunelab.training.allocator import runs_use_tcmalloc
 
 _HEADER, _SMALLEST = 16, 32
 _FITS_ALIGNED = (2, 38)
@@ -28,8 +31,8 @@ class Heap:
     """Blocks of bytes with holes between them; places count from the bottom.
 
     Args:
-        room: bytes that a hole must be larger than a block; not given: as this system's glibc has
-            it.
+        room: bytes that a hole must be larger than a block; not given: as the allocator that runs
+            use here has it.
     """
 
     def __init__(self, *, room: int | None = None) -> None:
@@ -113,6 +116,8 @@ def replay(heap: Heap, sizes: Sequence[int], events: Iterable[int], places: dict
 
 @cache
 def _room() -> int:
+    if runs_use_tcmalloc():
+        return 0
     library, version = platform.libc_ver()
     searches = library == "glibc" and tuple(map(int, version.split(".")[:2])) < _FITS_ALIGNED
     return _ALIGNMENT + _SMALLEST if searches else 0

@@ -187,15 +187,15 @@ class _Stage:
     def reload(self) -> None:
         """The base a second time; one of few bits is not unpacked to prove merging.
 
-        Of a whole model that was trained nobody looks at the base itself, and nobody at most rows
-        of input embeddings.
+        A whole model that was trained is read back as it was stored; of a base nobody looks at most
+        rows of input embeddings.
         """
         sizes = self.sim.sizes
         whole = isinstance(self.recipe.tuning, FullTuning | HeadTuning)
         packed = sizes.held - sizes.plain if self.recipe.model.quantize != "none" else 0
         made = packed if self.sim.mapped else sizes.base
         block = self._hold(made)
-        looked_at = max(0, sizes.file - sizes.embedding)
+        looked_at = sizes.file if whole else max(0, sizes.file - sizes.embedding)
         self._end("reloading", (2 if whole else 1) * sizes.base, while_there=looked_at)
         self._heap.give(block)
 

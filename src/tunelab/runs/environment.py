@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from tunelab.models.precision import has_bfloat16
+from tunelab.training.allocator import in_use
 
 _PACKAGES = ("tunelab", "torch", "transformers", "peft", "accelerate", "numpy")
 _EXTRAS = ("bitsandbytes", "llmcompressor", "compressed-tensors")
@@ -32,7 +33,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, str]:
-    """Processor, cores, memory, and the accelerator if there is one."""
+    """Processor, cores, memory; the accelerator, or what else the figures of a CPU hang on."""
     found = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
@@ -44,6 +45,7 @@ def hardware() -> dict[str, str]:
     else:
         bfloat16 = "with" if has_bfloat16() else "without"
         found["instructions"] = f"{torch.backends.cpu.get_cpu_capability()} {bfloat16} bfloat16"
+        found["allocator"] = in_use()
     return found
 
 

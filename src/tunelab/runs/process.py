@@ -8,7 +8,6 @@ has, it holds its directory, and whoever comes next waits for it.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Literal
 
@@ -30,10 +29,9 @@ from tunelab.runs.lock import hold
 from tunelab.runs.planned import Planned
 from tunelab.runs.sharing import NOTHING_SHARED, Share, Shared
 from tunelab.runs.team import Follower, Job, Loss, Team, is_shared_work
+from tunelab.training.allocator import for_runs, keep_freed_memory
 from tunelab.training.devices import LOST, Seat
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
-_LARGEST_INT = 2**31 - 1
 _SPINS = "20000"
 """Of libgomp, whose own default is 300,000; a step of `tiny` takes 220 ms with 0, 137 with this."""
 _PRELOADED = ["tunelab.runs.server"]
@@ -56,9 +54,10 @@ class Workers:
         # they spin for some microseconds. It must be said before the server loads torch.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
+        self._forks_itself = start == "fork"
         self._context = (
             multiprocessing.get_context("fork")
-            if start == "fork"
+            if self._forks_itself
             else multiprocessing.get_context("forkserver")
         )
         self._context.set_forkserver_preload(_PRELOADED)
@@ -144,6 +143,9 @@ class Workers:
         quiet: bool,
         shared: Shared,
     ) -> Member:
+        if not self._forks_itself:
+            with for_runs():
+                forkserver.ensure_running()
         process = self._context.Process(
             target=_child,
             args=(recipe, label, directory.path, quiet, shared, seat),
@@ -157,7 +159,7 @@ def _child(
 ) -> None:
     from tunelab.runs.execute import execute
 
-    _keep_freed_memory()
+    keep_freed_memory()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hands it on as SIGTERM
@@ -167,15 +169,6 @@ def _child(
         execute(recipe, label, directory, quiet=quiet, stop=stop.is_set, shared=shared, seat=seat)
     if seat is not None and seat.rank > 0:  # nobody reads its manifest if all is well
         sys.exit(directory.read_manifest().status not in ("ok", "interrupted"))
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc to keep what torch frees: every pass asks for the same large blocks again, and
-    fetching them anew from the system, page by page, costs about a tenth of a step."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT)
 
 
 def end_with_parent() -> None:
