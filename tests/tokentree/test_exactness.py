@@ -7,10 +7,21 @@ import torch
 from tests.tokentree.measure import tuned_decoder
 from tests.tokentree.small import EXAMPLES, bloom, decoder, example, output_weight
 
+from tunelab.data.reading import generate
+from tunelab.data.squad import parse_squad
+from tunelab.models.decoder import load_decoder
+from tunelab.prompts.prompter import Prompter
+from tunelab.recipe import Model, Prompt
+from tunelab.recipe.schema import LoraTuning
 from tunelab.tokentree import exactness, reading
 from tunelab.tokentree.attention import Row, attention_masks
-from tunelab.tokentree.exactness import SAMPLED_TOKENS, Exactness, check_exactness
-from tunelab.tuning import TunedModel
+from tunelab.tokentree.exactness import (
+    COARSE_LIMIT,
+    SAMPLED_TOKENS,
+    Exactness,
+    check_exactness,
+)
+from tunelab.tuning import TunedModel, apply_tuning
 
 
 def check(tuned: TunedModel) -> Exactness:
@@ -52,6 +63,22 @@ def test_a_wrong_mask_is_refused(
     assert not found.shares
     assert not found.proof.held
     assert "prefixes are not shared" in found.line
+
+
+@pytest.mark.parametrize("mistake", [None, causal])
+def test_int8_shares_within_its_rounding(mistake: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("bitsandbytes", reason="the extra `quant` is not installed")
+    model = Model(path="tiny", max_length=1024, quantize="int8")
+    base = load_decoder(model, seed=0)
+    tuned = apply_tuning(base.model, LoraTuning(kind="lora"), total_steps=1, seed=0)
+    asked = parse_squad(generate("train", questions=12), source="reading")
+    found = Prompter(base.tokenizer, Prompt()).encode_all(asked, max_length=None)
+    if mistake:
+        monkeypatch.setattr(reading, "_masks", mistake)
+    parameters = list(tuned.trained_parameters().values())
+    exact = check_exactness(tuned.checkpoint, found.encoded, parameters=parameters)
+    assert exact.shares == (mistake is None), exact.line
+    assert exact.limit == COARSE_LIMIT and any("int8" in each for each in exact.conditions)
 
 
 def test_wrong_positions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
