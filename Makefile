@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= out
+BENCH  ?=
 
 .PHONY: help install demo test test-all check stress bench recipes format clean
 
@@ -51,8 +52,8 @@ test-all: $(VENV)/.test      ## all tests, those on real data in ../shared and c
 stress: $(VENV)/.test        ## a grid of short runs under 100 SIGKILLs, against an undisturbed one
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.runs.kills
 
-bench: $(VENV)/.bench        ## print the speed figures that docs/results quotes; goes on where it was stopped
-	$(BIN)/python -m benchmarks --out $(OUT)/bench
+bench: $(VENV)/.bench        ## print the speed figures (BENCH="--part lm-eval --blocks 3"); goes on where it was stopped
+	$(BIN)/python -m benchmarks --out $(OUT)/bench $(BENCH)
 
 recipes: $(VENV)/.test       ## the small recipes of the published systems, all stages (CPU, real data, no network)
 	TUNELAB_DATA=$${TUNELAB_DATA:-$(abspath ../shared/data)} $(BIN)/python -m benchmarks.systems --out $(OUT)/recipes
