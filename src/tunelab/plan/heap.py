@@ -73,10 +73,6 @@ class Heap:
         else:
             self._dig(place, size)
 
-    def reach(self, size: int) -> None:
-        """It held so much for a while, wherever that was."""
-        self.highest = max(self.highest, size)
-
     @property
     def held(self) -> int:
         """Bytes of all blocks."""

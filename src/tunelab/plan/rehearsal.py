@@ -166,23 +166,18 @@ class _Stage:
         self._settle()
 
     def share(self, drawn: Drawn) -> None:
-        """The proof of sharing: a small tree, whose gradients are kept in float64; then they are
-        kept twice, and at last their difference.
-        """
+        """The proof of sharing: the gradients of a small tree beside those of single examples."""
         tuned = self.sim.tuned
         trained = list(tuned.trained_parameters().values())
         few = sampled(drawn.sample)
         [row, *_] = pack(few, tokens_per_pass=sum(len(each.ids) for each in few))
-        numbers = self.sim.sizes.trained_parameters
         with evaluating(tuned.checkpoint), self._noted("sharing"):
-            kept = [torch.zeros_like(each, dtype=torch.float64) for each in trained]
+            kept = [torch.zeros_like(each) for each in trained]
             log_probs = target_log_probs(
                 tuned.checkpoint, row.tree, virtual=tuned.virtual(), by_blocks=self.on_cpu
             )
             torch.autograd.grad(log_probs.sum(), trained, allow_unused=True)
             del log_probs, kept
-        self._heap.reach(self._heap.held + 3 * torch.float64.itemsize * numbers)
-        self._end("sharing", 3 * torch.float64.itemsize * numbers)
 
     def reload(self) -> None:
         """The base a second time; one of few bits is not unpacked to prove merging.

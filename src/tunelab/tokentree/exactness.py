@@ -18,7 +18,7 @@ to rounding, but for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -110,10 +110,10 @@ def check_exactness(
     few = sampled(examples)
     together = pack(few, tokens_per_pass=sum(len(each.ids) for each in few))
     with evaluating(model):
-        tree = _measured(model, together, parameters, virtual)
         alone = _measured(model, one_by_one(few), parameters, virtual)
-    difference = math.sqrt(_squares([a - b for a, b in zip(tree, alone, strict=True)]))
-    scale = math.sqrt(_squares(alone))
+        tree = _measured(model, together, parameters, virtual)
+    difference = _norm(map(_difference, tree, alone))
+    scale = _norm(alone)
     return Exactness(None, difference / scale if scale else difference, limit, _conditions(model))
 
 
@@ -141,10 +141,12 @@ def _measured(
     rows: Sequence[PackedTree],
     parameters: Sequence[Tensor],
     virtual: Virtual,
-) -> list[Tensor]:
-    """The gradients of the sum of all targets' losses; or that sum where nothing is trained."""
+) -> list[Tensor | None]:
+    """The gradients of the sum of all targets' losses, None where there is none; or that sum where
+    nothing is trained. In float32 at least: a whole model's gradients are held twice, no more.
+    """
     with torch.set_grad_enabled(bool(parameters)):
-        found = [torch.zeros_like(each, dtype=torch.float64) for each in parameters]
+        found: list[Tensor | None] = [None] * len(parameters)
         total = torch.zeros((), dtype=torch.float64)
         for row in rows:
             log_probs = target_log_probs(model, row.tree, virtual=virtual())
@@ -153,14 +155,34 @@ def _measured(
             total += loss.detach().double().cpu()
             if parameters:
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-                for sum_, gradient in zip(found, gradients, strict=True):
-                    if gradient is not None:
-                        sum_ += gradient
+                for place, gradient in enumerate(gradients):
+                    found[place] = _sum(found[place], gradient)
+                del gradients
     return found or [total]
 
 
-def _squares(tensors: Sequence[Tensor]) -> float:
-    return sum(float(tensor.square().sum()) for tensor in tensors)
+def _sum(before: Tensor | None, gradient: Tensor | None) -> Tensor | None:
+    """Not in place: two parameters may have been given one tensor."""
+    if gradient is None:
+        return before
+    wide = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
+    return wide if before is None else before + wide
+
+
+def _difference(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one - other
+
+
+def _norm(tensors: Iterable[Tensor | None]) -> float:
+    """Of all together; None is zero."""
+    norms = (
+        float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
+        for tensor in tensors
+        if tensor is not None
+    )
+    return math.hypot(*norms)
 
 
 def _conditions(model: PreTrainedModel) -> tuple[str, ...]:
