@@ -14,7 +14,7 @@ from tunelab.recipe import FullTuning, HeadTuning, Recipe
 from tunelab.records import Forecast
 from tunelab.training.allocator import runs_use_tcmalloc
 
-_PROCESS_BYTES = {"tcmalloc": 130_000_000, "glibc": 270_000_000}
+_PROCESS_BYTES = {"tcmalloc": 110_000_000, "glibc": 270_000_000}
 """What a run's process takes on a CPU besides tensors: pages of the libraries that it comes to use,
 a tokenizer, examples, and what its allocator loses between small blocks; told from a few runs on
 Linux with torch 2.13, to within some tens of MB."""
