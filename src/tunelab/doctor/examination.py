@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from tunelab.data import Example, load_sources, split_validation, take_limit
+from tunelab.doctor.classifiers import examine_classifier
 from tunelab.doctor.decoders import examine_decoder
 from tunelab.doctor.encoders import examine_encoder
 from tunelab.doctor.findings import Finding, fact
@@ -18,7 +19,14 @@ from tunelab.models.encoder import load_tokenizer
 from tunelab.models.loading import load_any_tokenizer, reading_direction
 from tunelab.prompts.reasoning import add_reasoning_tokens
 from tunelab.prompts.shots import choose_shots
-from tunelab.recipe import MixtureTask, NoTuning, Recipe, SquadTask, part_names
+from tunelab.recipe import (
+    MixtureTask,
+    NoTuning,
+    PubmedqaTask,
+    Recipe,
+    SquadTask,
+    part_names,
+)
 
 
 def sight_key(recipe: Recipe) -> str:
@@ -46,6 +54,9 @@ def examine(recipes: Sequence[Recipe], *, shown: int = 2, prove: bool = True) ->
         return _examine_mixture(recipes, task, shown=shown, prove=prove)
     if not isinstance(task, SquadTask):
         if reading_direction(recipe.model) == "both ways":
+            if isinstance(task, PubmedqaTask):
+                classifier = load_tokenizer(recipe.model)
+                return examine_classifier(recipe, task, tokenizer=classifier, shown=shown)
             raise RecipeError(
                 f"The doctor looks at task.kind={task.kind} as a decoder reads it, and the model "
                 f"'{recipe.model.path}' is an encoder.",
