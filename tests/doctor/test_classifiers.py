@@ -49,7 +49,7 @@ def test_classes_and_lengths_are_told_and_a_row_is_laid_open(tmp_path: Path) -> 
     found = examined(tmp_path, ["yes", "no", "maybe", "yes"], max_length=200)
     told = [finding.found for finding in found.findings]
     assert {"train: 2 yes, 1 no, 1 maybe.", "train: 2 yes, 1 maybe, 1 no."} & set(told)
-    assert found.healthy and all(finding.severity == "ok" for finding in found.findings)
+    assert found.healthy and all(finding.severity == "fact" for finding in found.findings)
     [sight] = found.sights
     assert [token.text for token in sight.tokens if token.target] == ["-> yes"]
 
