@@ -3,15 +3,17 @@
     python -m benchmarks.systems [NAME ...] [--out out/recipes] [--to docs/results/systems]
 
 $TUNELAB_DATA is the folder of the official files. A stage that fails ends it. What is finished in
-the output directory is kept, so that the same command goes on after an interruption; then the
-seconds of its stages are those of the last time, and the page says nothing else.
+the output directory is kept, so that the same command goes on after an interruption; the seconds of
+a stage are those of all its goes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,14 +67,19 @@ def run_system(name: str, system: System, out: Path) -> str:
         subprocess.CalledProcessError: a stage failed.
     """
     recipe = _recipe(name)
-    seconds: dict[str, float] = {}
+    kept = out / "stages.json"
+    seconds: dict[str, float] = json.loads(kept.read_text()) if kept.exists() else {}
     with _served(system.served) if system.served else nullcontext():
         for template in system.commands:
             command = template.format(recipe=recipe, out=out)
             print(f"== tunelab {command}", flush=True)
             began = time.perf_counter()
-            _tunelab(words(command))
-            seconds[command] = time.perf_counter() - began
+            typed = words(command)
+            if "--to" in typed:  # of an earlier go; `export` replaces no folder
+                shutil.rmtree(typed[typed.index("--to") + 1], ignore_errors=True)
+            _tunelab(typed)
+            seconds[command] = seconds.get(command, 0.0) + time.perf_counter() - began
+            write_atomically(kept, json.dumps(seconds, indent=1))
     return page_of(name, seconds, (out / "table.md").read_text())
 
 
