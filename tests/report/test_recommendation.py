@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.report.studies import Writer, predictions
 
+from tunelab.records import find_runs
 from tunelab.report import write_report
 from tunelab.report.advice import axes
 from tunelab.report.breakeven import Axis, Place, break_even
@@ -235,3 +236,18 @@ def test_an_untuned_model_stands_at_every_number_of_training_questions(tmp_path:
     answer = next(each for each in write_report(writer.out).advice if "questions" in each.topic)
     assert "none is best" in answer.sentence and "full is best" in answer.sentence
     assert "none and full break even between 30 and 1,000" in answer.sentence
+
+
+def test_data_of_several_sizes_are_no_levels(tmp_path: Path) -> None:
+    cases: list[dict[str, Any]] = [
+        {"label": name, "tuning": {"kind": "full"}, "task": {"train": f"{name}.json"}}
+        for name in ("this", "that")
+    ]
+    writer = Writer(tmp_path / "out", {"task": {"version": "1.1"}, "grid": {"cases": cases}})
+    for label, many in {"this": 40, "that": 70}.items():
+        writer.write(label, 0, predictions([index < many for index in range(80)]))
+    for number, run in enumerate(find_runs(writer.out)):
+        manifest = run.read_manifest()
+        data = {"train": f"{35 + number} questions"}
+        run.write_manifest(manifest.model_copy(update={"data": data}))
+    assert axes(read_study(writer.out)) == []

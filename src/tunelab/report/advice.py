@@ -56,9 +56,16 @@ def decisive_field(
 
 
 def axes(study: Study) -> list[Axis]:
-    """What the study varies that has an order: training questions, and shots."""
+    """What the study varies that has an order: training questions, and shots.
+
+    Sets of data that happen to be of several sizes are no levels of anything.
+    """
     found: list[Axis] = []
+    finished = [run for method in study.methods for run in method.finished]
+    asked = {run.recipe.task.train_limit for run in finished if _is_tuned(run)}
     for unit, level, name in _AXES:
+        if level is _train_limit and len(asked) < 2:
+            continue
         places = {
             method.label: Place(re.sub(name, "", method.label), level(method.finished[0]))
             for method in study.methods
@@ -75,10 +82,14 @@ def _train_limit(run: Run) -> int | None:
 
     An untuned model is the same at every level.
     """
-    if isinstance(run.recipe.tuning, NoTuning):
+    if not _is_tuned(run):
         return None
     counted = run.manifest.data.get("train", "").partition(" ")[0]
     return run.recipe.task.train_limit or (int(counted) if counted.isdecimal() else None)
+
+
+def _is_tuned(run: Run) -> bool:
+    return not isinstance(run.recipe.tuning, NoTuning)
 
 
 def _shots(run: Run) -> int | None:
