@@ -19,6 +19,8 @@ from tunelab.plan.fitting import remedies
 from tunelab.plan.planning import Planner
 from tunelab.plan.simulated import simulate
 from tunelab.recipe import Recipe, validate
+from tunelab.records import Step
+from tunelab.runs.measuring import training_seconds
 from tunelab.tuning import apply_tuning
 
 GPU = Device("a card", 1e9, 1e12, 1e12, 1e11, "made up")
@@ -162,3 +164,23 @@ def test_an_encoder_is_not_counted_with_gradient_checkpointing(
         for wanted in (False, True)
     )
     assert saving.peak_memory_bytes == plain.peak_memory_bytes
+
+
+def test_what_a_short_run_takes_once_is_taken_once() -> None:
+    def step(number: int, tokens: int, seconds: float) -> Step:
+        return Step(
+            step=number,
+            examples=number,
+            tokens=tokens,
+            target_tokens=1,
+            loss=1.0,
+            learning_rate=1.0,
+            grad_norm=1.0,
+            seconds=seconds,
+            peak_memory_bytes=None,
+        )
+
+    steps = [step(1, 100, 3.0), step(2, 200, 2.0), step(3, 100, 1.0)]  # 10 ms a token
+    assert training_seconds(steps, 7.0, 10_000) == pytest.approx(100 + 3)  # and 3 s besides
+    assert training_seconds(steps[:1], 2.0, 1000) == pytest.approx(30)
+    assert training_seconds([], 7.0, 1000) == 0.0

@@ -3,13 +3,14 @@
 The short run is a run: in a process of its own, from loading to its scores, on the questions of a
 few steps (those with the longest texts among them) and a few test questions. Its peak of memory is
 that of the whole run, but for what `plan` says the two differ in; its seconds a token and seconds a
-question are those of the whole run.
+question are those of the whole run, and what it takes once is taken once.
 """
 
 from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tunelab.data import TaskData, load_squad
 from tunelab.models.loading import reading_direction
 from tunelab.plan.drawn import chosen_steps
 from tunelab.recipe import Recipe, SquadTask, with_settings
-from tunelab.records import Forecast, RunDirectory
+from tunelab.records import Forecast, RunDirectory, Step
 from tunelab.runs.process import Workers
 from tunelab.runs.sharing import NOTHING_SHARED, Shared
 
@@ -47,8 +48,7 @@ def measured(recipe: Recipe, forecast: Forecast) -> Forecast:
             fits = forecast.fits and manifest.status != "out_of_memory"
             return forecast.model_copy(update={"fits": fits, "notes": (*forecast.notes, note)})
         steps = directory.read_steps()
-    seconds = [step.seconds / step.tokens for step in steps[1:] or steps]
-    training = statistics.median(seconds) * forecast.read_tokens if seconds else 0.0
+    training = training_seconds(steps, cost.seconds_training, forecast.read_tokens)
     a_question = cost.seconds_evaluation / max(1, questions)
     answering = a_question * forecast.questions
     ratio = training / forecast.seconds_training if forecast.seconds_training else 1.0
@@ -70,6 +70,18 @@ def measured(recipe: Recipe, forecast: Forecast) -> Forecast:
             ),
         }
     )
+
+
+def training_seconds(steps: Sequence[Step], taken: float, read_tokens: int) -> float:
+    """Of a whole run: so much a token, and once what the short run took besides.
+
+    The first step fetches memory and starts threads, so it does not tell what a token takes.
+    """
+    if not steps:
+        return 0.0
+    a_token = statistics.median(step.seconds / step.tokens for step in steps[1:] or steps)
+    once = max(0.0, taken - a_token * sum(step.tokens for step in steps))
+    return once + a_token * read_tokens
 
 
 def _shortened(recipe: Recipe) -> tuple[Recipe, Shared, int]:
