@@ -111,15 +111,8 @@ class DecoderFamily:
             )
         else:
             self.tuned = load_stored(decoder.model, stored, recipe.tuning)
-        self._loaded = Loaded(
-            self.tuned,
-            self.tokenizer,
-            recipe.evaluation,
-            max_length=recipe.model.max_length,
-            accelerator=accelerator,
-            display=display,
-            seed=recipe.seed,
-            share=recipe.training.share_prefix,
+        self._loaded = Loaded.of(
+            recipe, self.tuned, self.tokenizer, accelerator=accelerator, display=display
         )
         self.notes = self._loaded.notes
         self.notes.append(f"prompt {self.prompter.version}")

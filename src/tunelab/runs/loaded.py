@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
 from tunelab.prompts.encoded import EncodedExample
-from tunelab.recipe import Evaluation
+from tunelab.recipe import Evaluation, Recipe
 from tunelab.records import Proof
 from tunelab.runs.progress import Display
 from tunelab.tokentree.exactness import check_exactness
@@ -35,6 +35,28 @@ class Loaded:
     """Whether what sequences have in common is read once."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the table must know; it grows while the model answers."""
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        tuned: TunedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        accelerator: Accelerator,
+        display: Display,
+    ) -> Loaded:
+        """What a recipe tunes, asked as it says."""
+        return cls(
+            tuned,
+            tokenizer,
+            recipe.evaluation,
+            max_length=recipe.model.max_length,
+            accelerator=accelerator,
+            display=display,
+            seed=recipe.seed,
+            share=recipe.training.share_prefix,
+        )
 
     @property
     def room(self) -> int:

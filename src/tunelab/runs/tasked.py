@@ -94,15 +94,8 @@ class TaskFamily(Generic[ItemT]):
         )
         if recipe.training.gradient_checkpointing:
             decoder.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self._loaded = Loaded(
-            self.tuned,
-            decoder.tokenizer,
-            recipe.evaluation,
-            max_length=recipe.model.max_length,
-            accelerator=accelerator,
-            display=display,
-            seed=recipe.seed,
-            share=recipe.training.share_prefix,
+        self._loaded = Loaded.of(
+            recipe, self.tuned, decoder.tokenizer, accelerator=accelerator, display=display
         )
         self._make_responder = responder
         self._responder = responder(self._loaded)
