@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from tunelab.models.quantise import forget_quantiser
-from tunelab.models.quantise_packed import PackedLinear
+from tunelab.models.quantise_packed import PackedLinear, unpacked_product
 
 _SLACK_BITS = 1.0
 """What scales may add to the nominal bits of a weight."""
@@ -174,7 +175,30 @@ def dequantise(model: PreTrainedModel, *, dtype: torch.dtype) -> PreTrainedModel
 
 def rounds_activations(model: nn.Module) -> bool:
     """Whether what goes into its layers is rounded too (int8): plain ones say nearly so."""
-    return any("8bit" in type(layer).__name__ for layer in quantised_layers(model).values())
+    return bool(_rounding(model))
+
+
+@contextmanager
+def unrounded(model: nn.Module) -> Iterator[None]:
+    """For a while, layers that round what they read (int8) multiply it as it is by the values that
+    their weights stand for.
+    """
+    layers = _rounding(model)
+    for layer in layers:
+        layer.forward = partial(_unrounded_product, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _unrounded_product(layer: nn.Linear, input: Tensor) -> Tensor:  # noqa: A002 - as nn.Linear has it
+    return unpacked_product(input, partial(unpacked_weight, layer), layer.bias)
+
+
+def _rounding(model: nn.Module) -> list[nn.Linear]:
+    return [each for each in quantised_layers(model).values() if "8bit" in type(each).__name__]
 
 
 def unpacked_weight(layer: nn.Linear) -> Tensor:

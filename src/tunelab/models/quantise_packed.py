@@ -13,6 +13,7 @@ scale: W[i, j] = scale[i, j // group] * (q[i, j] - 8) for 4 bits, scale * q for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import torch
@@ -61,25 +62,36 @@ class PackedLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - nn.Linear's own name
         """(..., I) -> (..., O)."""
-        product: Tensor = _Product.apply(input, self)
-        return product if self.bias is None else product + self.bias.to(product.dtype)
+        return unpacked_product(input, self.unpacked, self.bias)
 
     def extra_repr(self) -> str:
         """What the layer's print shows."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bits={self.bits}"
 
 
+def unpacked_product(x: Tensor, unpacked: Callable[[], Tensor], bias: Tensor | None) -> Tensor:
+    """x W' + b, where W is unpacked for it, and again for the backward pass.
+
+    Args:
+        x: (..., I).
+        unpacked: makes W, (O, I).
+        bias: (O,), or None.
+    """
+    product: Tensor = _Product.apply(x, unpacked)
+    return product if bias is None else product + bias.to(product.dtype)
+
+
 class _Product(torch.autograd.Function):
     """x W', without keeping W."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: PackedLinear) -> Tensor:
-        ctx.layer = layer
-        return linear(x, layer.unpacked().to(x.dtype))
+    def forward(ctx: Any, x: Tensor, unpacked: Callable[[], Tensor]) -> Tensor:
+        ctx.unpacked = unpacked
+        return linear(x, unpacked().to(x.dtype))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return grad @ ctx.layer.unpacked().to(grad.dtype), None
+        return grad @ ctx.unpacked().to(grad.dtype), None
 
 
 class _Unpacked(Tensor):

@@ -9,8 +9,9 @@ to rounding, but for
 - losses of a router (mixtures of experts), which would count a shared token once; tunelab computes
   none, whatever the coefficient in the configuration;
 - int8 layers that round what they read and keep outlier columns of the whole batch in higher
-  precision: the last bit of a float32, or what a row holds besides, changes the rounding, as it
-  does in any batch (`tiny` with LoRA: 0.006 by noise in the last bit, 0.02 by a tree);
+  precision: what a row holds besides changes the rounding, as in any batch. Nothing is claimed of
+  that (`tiny` with LoRA: 0.02 by a tree, 0.006 by noise in the last bit of a float32); measured is
+  the model that does not round what it reads;
 - biases of attention keys without rotation: their true gradient is zero, so that Adam may make
   steps out of rounding alone. Compare gradients and losses there, not updated weights.
 """
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tunelab.models.quantise_held import rounds_activations, unrounded
 from tunelab.models.virtual import VirtualTokens
 from tunelab.prompts.encoded import EncodedExample
 from tunelab.records import Proof
@@ -35,8 +37,7 @@ from tunelab.tokentree.reading import target_log_probs
 
 LIMITS = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 1e-2}
 COARSE_LIMIT = 5e-2
-"""In bfloat16, and where layers round what they read to int8, rounding alone makes a hundredth; a
-wrong mask makes far more."""
+"""In bfloat16 rounding alone makes a hundredth; a wrong mask makes far more."""
 SAMPLED, SAMPLED_TOKENS = 256, 512
 
 Virtual = Callable[[], VirtualTokens | None]
@@ -103,16 +104,15 @@ def check_exactness(
         ModelError: the model computes its logits in an unknown way.
         TuningError: prefix tuning with gradient checkpointing.
     """
-    coarse = _reads_int8(model)
-    limit = COARSE_LIMIT if coarse else LIMITS.get(model.dtype, COARSE_LIMIT)
+    limit = LIMITS.get(model.dtype, COARSE_LIMIT)
     if reason := can_share(model):
         return Exactness(reason, None, limit, ())
     few = sampled(examples)
     together = pack(few, tokens_per_pass=sum(len(each.ids) for each in few))
-    with evaluating(model):
+    with evaluating(model), unrounded(model):
         alone = _measured(model, one_by_one(few), parameters, virtual)
         tree = _measured(model, together, parameters, virtual)
-    difference = _norm(map(_difference, tree, alone))
+    difference = _norm(_difference(a, b) for a, b in zip(tree, alone, strict=True))
     scale = _norm(alone)
     return Exactness(None, difference / scale if scale else difference, limit, _conditions(model))
 
@@ -200,12 +200,9 @@ def _conditions(model: PreTrainedModel) -> tuple[str, ...]:
         )
     if config.get("router_aux_loss_coef"):
         conditions.append("The router's auxiliary loss is not trained (its coefficient counts 0).")
-    if _reads_int8(model):
-        conditions.append("In int8, what else is in a row changes the rounding, as in any batch.")
+    if rounds_activations(model):
+        conditions.append(
+            "Measured without the rounding of what int8 layers read: that depends on what else is "
+            "in a row, as in any batch, and nothing is claimed of it."
+        )
     return tuple(conditions)
-
-
-def _reads_int8(model: PreTrainedModel) -> bool:
-    """Whether layers round their inputs, not their weights alone."""
-    config = model.config.get_text_config().to_dict()
-    return bool((config.get("quantization_config") or {}).get("load_in_8bit"))
