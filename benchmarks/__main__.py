@@ -2,8 +2,9 @@
 
 python -m benchmarks [--part NAME ...] [--data FOLDER] [--out FOLDER] [--blocks N] [--steps N]
 
-A part that is measured is kept in the folder and not measured again, so that the whole can be made
-in several goes; `--again` measures it anew. A part that fails is told and leaves the others alone.
+A part that is measured is kept in the folder and not measured again by the same code on the same
+machine, so that the whole can be made in several goes; `--again` measures it anew. A part that
+fails is told and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ PARTS: dict[str, Callable[[Asked], Outcome]] = {
 
 
 def main() -> None:
-    """Print the page; exit code 1 if a comparison is void or a part failed."""
+    """Print the page; exit code 1 if a part failed, a comparison is void, or a goal is missed."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
@@ -221,7 +222,9 @@ def main() -> None:
                 part.write(options.out)
         parts.append(part)
     print(page(parts, failed))
-    sys.exit(bool(failed) or not all(part.outcome.held for part in parts))
+    outcomes = [part.outcome for part in parts]
+    reached = all(goal.reached for outcome in outcomes for goal in outcome.goals)
+    sys.exit(bool(failed) or not reached or not all(outcome.held for outcome in outcomes))
 
 
 def _command(part: str, asked: Asked) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import torch
 
+import benchmarks
+import tunelab
 from benchmarks.goals import Goal, Outcome, overview
 from tunelab.records import write_atomically
 from tunelab.runs.environment import hardware, versions
@@ -22,6 +26,8 @@ class Conditions:
 
     hardware: str
     versions: str
+    code: str
+    """SHA-256 of all modules, in short."""
     day: str
     load: float
     """Of the machine before the start: a busy one makes the figures noise."""
@@ -47,23 +53,25 @@ def conditions() -> Conditions:
     return Conditions(
         f"{', '.join(hardware().values())}, {torch.get_num_threads()} threads",
         ", ".join(f"{name} {found}" for name, found in versions().items()),
+        code_digest(),
         datetime.now(UTC).date().isoformat(),
         os.getloadavg()[0],
     )
 
 
 def kept(folder: Path | None, name: str, command: str) -> Part | None:
-    """What was measured earlier by the same command with the same hardware and versions."""
+    """What was measured earlier by the same command, code, hardware and versions."""
     if folder is None or not _place(folder, name).exists():
         return None
     found = json.loads(_place(folder, name).read_text(encoding="utf-8"))
+    if found["conditions"].get("code") != code_digest():
+        return None
     outcome = found.pop("outcome")
     goals = [Goal(**goal) for goal in outcome.pop("goals")]
     under = Conditions(**found.pop("conditions"))
     part = Part(**found, conditions=under, outcome=Outcome(**outcome, goals=goals))
-    now = conditions()
-    same = (part.command, under.hardware, under.versions) == (command, now.hardware, now.versions)
-    return part if same else None
+    now = replace(conditions(), day=under.day, load=under.load)
+    return part if (part.command, under) == (command, now) else None
 
 
 def page(parts: Sequence[Part], failed: Mapping[str, str]) -> str:
@@ -100,6 +108,17 @@ def page(parts: Sequence[Part], failed: Mapping[str, str]) -> str:
             part.outcome.table,
         ]
     return "\n".join(lines)
+
+
+@cache
+def code_digest() -> str:
+    """Of tunelab and its benchmarks: figures of other code are not these."""
+    digest = hashlib.sha256()
+    for package in (tunelab, benchmarks):
+        folder = Path(package.__path__[0])
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _place(folder: Path, name: str) -> Path:

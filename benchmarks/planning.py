@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.goals import Goal, Outcome
+from benchmarks.page import code_digest
 from tunelab.plan.devices import find_device
 from tunelab.plan.estimate import Machine
 from tunelab.plan.planning import Planner
@@ -33,9 +34,6 @@ PLAIN, MEASURED, TIME = 0.10, 0.05, 0.25
 """How far a prediction may be off."""
 GROWTH = 500e6
 """Bytes that a run grows by at least, to count."""
-VERSION = 2
-"""Of the points that are kept: raised when older ones are no longer comparable."""
-
 _STEPS, _BATCH = 8, 4
 _LORA = {"kind": "lora", "rank": 8}
 _DORA = {"kind": "lora", "rank": 8, "dora": True}
@@ -150,7 +148,7 @@ def _planned_on_a_card(
 
 
 def _point(name: str, recipe: Recipe, told: Callable[[str], None]) -> Point:
-    kept = FOLDER / "points" / f"{digest(recipe)}-{VERSION}.json"
+    kept = FOLDER / "points" / f"{digest(recipe)}-{code_digest()}.json"
     if kept.exists():
         return Point(**json.loads(kept.read_text()))
     told(name)

@@ -62,9 +62,11 @@ def test_what_was_measured_otherwise_is_not_taken(part: Part, tmp_path: Path) ->
     assert kept(tmp_path, "speed", COMMAND) is None
     part.write(tmp_path)
     assert kept(tmp_path, "speed", f"{COMMAND} --blocks 2") is None
-    elsewhere = dataclasses.replace(part.conditions, hardware="another machine")
-    dataclasses.replace(part, conditions=elsewhere).write(tmp_path)
-    assert kept(tmp_path, "speed", COMMAND) is None
+    assert kept(tmp_path, "speed", COMMAND) == part
+    for other in ({"hardware": "another machine"}, {"code": "other modules"}):
+        elsewhere = dataclasses.replace(part.conditions, **other)
+        dataclasses.replace(part, conditions=elsewhere).write(tmp_path)
+        assert kept(tmp_path, "speed", COMMAND) is None
 
 
 def test_a_goal_without_a_request_counts_for_nothing() -> None:

@@ -54,7 +54,8 @@ def _system_error(error: BaseException) -> int | None:
     found = re.search(r"\(os error (\d+)\)", str(error))
     if found:
         return int(found.group(1))
-    return _system_error(error.__context__) if error.__context__ else None
+    handled = None if error.__suppress_context__ else error.__context__
+    return _system_error(handled) if handled else None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -62,9 +62,8 @@ def axes(study: Study) -> list[Axis]:
     """
     found: list[Axis] = []
     finished = [run for method in study.methods for run in method.finished]
-    asked = {run.recipe.task.train_limit for run in finished if _is_tuned(run)}
-    for unit, level, name in _AXES:
-        if level is _train_limit and len(asked) < 2:
+    for unit, level, setting, name in _AXES:
+        if len({setting(run) for run in finished if level(run) is not None}) < 2:
             continue
         places = {
             method.label: Place(re.sub(name, "", method.label), level(method.finished[0]))
@@ -82,14 +81,14 @@ def _train_limit(run: Run) -> int | None:
 
     An untuned model is the same at every level.
     """
-    if not _is_tuned(run):
+    if isinstance(run.recipe.tuning, NoTuning):
         return None
     counted = run.manifest.data.get("train", "").partition(" ")[0]
     return run.recipe.task.train_limit or (int(counted) if counted.isdecimal() else None)
 
 
-def _is_tuned(run: Run) -> bool:
-    return not isinstance(run.recipe.tuning, NoTuning)
+def _asked_limit(run: Run) -> int | None:
+    return run.recipe.task.train_limit
 
 
 def _shots(run: Run) -> int | None:
@@ -100,11 +99,11 @@ def _shots(run: Run) -> int | None:
             return None
 
 
-_AXES: tuple[tuple[str, Callable[[Run], int | None], str], ...] = (
-    ("training questions", _train_limit, r",train_limit=[^,]*"),
-    ("shots", _shots, r"-\d+-shot"),
+_AXES: tuple[tuple[str, Callable[[Run], int | None], Callable[[Run], int | None], str], ...] = (
+    ("training questions", _train_limit, _asked_limit, r",train_limit=[^,]*"),
+    ("shots", _shots, _shots, r"-\d+-shot"),
 )
-"""Unit, level of a run, and what the axis adds to a label."""
+"""Unit, level of a run, the setting that has to vary, and what the axis adds to a label."""
 
 
 def _option(row: Row, metric: str) -> Option:
