@@ -54,3 +54,10 @@ def test_a_model_that_nobody_knows_is_refused_with_a_guess() -> None:
     with pytest.raises(ModelError) as refused:
         find_config(Model(path="huggyllama/llama-7bb"))
     assert "huggyllama/llama-7b" in refused.value.hint
+
+
+def test_a_mistyped_bundled_name_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError) as caught:
+        find_config(Model(path="minilmm"))
+    assert caught.value.hint.startswith("Did you mean 'minilm'?")

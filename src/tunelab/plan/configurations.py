@@ -14,6 +14,7 @@ from typing import Any
 from transformers import AutoConfig, PretrainedConfig
 
 from tunelab.errors import ModelError, did_you_mean
+from tunelab.models.checkpoint import BUNDLED
 from tunelab.models.loading import load_config
 from tunelab.recipe import Model
 
@@ -40,12 +41,11 @@ def find_config(settings: Model) -> tuple[PretrainedConfig, str]:
     except ModelError as error:
         facts = shipped(settings.path)
         if facts is None:
-            known = [*_facts(), *ALSO_KNOWN_AS]
+            known = [*BUNDLED, *_facts(), *ALSO_KNOWN_AS]
             raise ModelError(
                 error.problem,
-                hint="Without the checkpoint a plan needs its configuration: give a folder with "
-                "its config.json, or a model whose facts ship here. "
-                + did_you_mean(settings.path, known),
+                hint=f"{did_you_mean(settings.path, known)} Or give a folder with its config.json: "
+                "without the checkpoint a plan needs its configuration.",
             ) from error
     config = AutoConfig.for_model(**facts)
     if settings.dropout is not None:
